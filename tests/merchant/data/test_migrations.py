@@ -23,6 +23,7 @@ FROZEN = {
     "m004": "826bbfa69ae16222",
     "m005": "a2e62cbd1cb49ecf",
     "m006": "c1b9c7da537ca232",
+    "m007": "4f589e5b7eae8b5b",
 }
 """The beginning of SHA-256 over each released script's statements, which never change."""
 

@@ -1,11 +1,11 @@
 """Invoices in Greenfield's words, over a real port, on both databases."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpcore2
 import pytest
 
-from dovetail.merchant.data import invoices, stores
+from dovetail.merchant.data import audit, invoices, retention, stores
 from dovetail.merchant.messages import ConfirmationTier, StorePolicy
 
 DAY = 1_440
@@ -199,6 +199,73 @@ def test_an_invoice_is_marked_by_hand(desk, status) -> None:
     assert (code, again["status"]) == (200, status)
     code, wrong = desk("POST", path, {"status": "Expired"})
     assert (code, wrong[0]["path"]) == (422, "status")
+
+
+def test_an_invoice_gets_other_metadata_and_so_another_order(desk) -> None:
+    made = desk.make(metadata={"orderId": "B-1", "itemDesc": "Tea", "posData": [1]})
+    path, before = f"{desk.store}/invoices/{made['id']}", desk.row(made["id"])
+    other = {"orderId": 1_077, "itemDesc": "Two teas", "own": {"a": None}}
+    status, told = desk("PUT", path, {"metadata": other, "amount": "1"})
+    assert (status, told) == (200, made | {"metadata": other})
+    assert desk.show(made["id"]) == told
+    after = desk.row(made["id"])
+    assert (after.order_id, after.label, after.uri) == ("1077", before.label, before.uri)
+    assert desk("GET", f"{desk.store}/invoices?orderId=1077")[1] == [told]
+    assert desk("GET", f"{desk.store}/invoices?orderId=B-1")[1] == []
+    assert desk("PUT", path, {"metadata": None}) == (200, told)
+    assert desk("PUT", path, {"metadata": {}})[1]["metadata"] == {}
+    assert desk.row(made["id"]).order_id is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "path"),
+    [
+        ({"orderId": ["A"]}, "metadata.orderId"),
+        ({"orderId": "x" * 201}, "metadata.orderId"),
+        ({"text": "x" * 10_000}, "metadata"),
+        ("text", "metadata"),
+    ],
+)
+def test_metadata_that_will_not_do_change_nothing(desk, metadata, path) -> None:
+    made = desk.make(metadata={"orderId": "B-2"})
+    where = f"{desk.store}/invoices/{made['id']}"
+    status, wrong = desk("PUT", where, {"metadata": metadata})
+    assert (status, [each["path"] for each in wrong]) == (422, [path])
+    assert desk.show(made["id"]) == made
+
+
+def test_an_invoice_whose_data_were_deleted_gets_no_others(desk) -> None:
+    made = desk.make()
+    parts = desk.served.till.parts
+    parts.database.write(lambda c: retention.forget(c, UUID(made["id"]), parts.clock()))
+    path = f"{desk.store}/invoices/{made['id']}"
+    status, told = desk("PUT", path, {"metadata": {"orderId": "B-3"}})
+    assert (status, told["code"]) == (409, "conflict")
+    assert desk.show(made["id"])["metadata"] == {}
+
+
+def test_an_archived_invoice_is_in_no_list_and_goes_on(desk) -> None:
+    mark = uuid4().hex
+    made = desk.make(metadata={"orderId": mark})
+    path = f"{desk.store}/invoices/{made['id']}"
+
+    def listed(query: str) -> list[str]:
+        found = desk("GET", f"{desk.store}/invoices?orderId={mark}{query}")[1]
+        return [each["id"] for each in found]
+
+    for _ in range(2):
+        assert desk("DELETE", path) == (200, None)
+    assert desk.show(made["id"]) == made | {"archived": True}
+    assert (listed(""), listed("&includeArchived=false")) == ([], [])
+    assert listed("&includeArchived=true") == [made["id"]]
+    desk.see(made["id"], (1, 50_000, 1))
+    assert desk.show(made["id"])["status"] == "Settled"
+    for _ in range(2):
+        status, told = desk("POST", f"{path}/unarchive")
+        assert (status, told["archived"], told["status"]) == (200, False, "Settled")
+    assert listed("") == [made["id"]]
+    done = desk.served.till.parts.database.read(lambda c: audit.page(c, limit=2))
+    assert [each.what for each in done] == ["invoice.unarchive", "invoice.archive"]
 
 
 def test_a_list_is_filtered_and_paged(desk) -> None:

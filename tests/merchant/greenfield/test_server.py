@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpcore2
 import pytest
 
-from dovetail.merchant.data import stores
+from dovetail.merchant.data import audit, stores
 from dovetail.merchant.messages import Scope, StorePolicy
 
 
@@ -39,6 +39,15 @@ def test_a_key_learns_what_it_may_do_in_each_of_its_stores(desk) -> None:
     assert told["permissions"] == ["btcpay.store.canviewinvoices"]
 
 
+def test_a_key_revokes_itself(desk) -> None:
+    key = desk.served.key(Scope.INVOICES_READ)
+    status, told = desk("DELETE", "/api-keys/current", key=key)
+    assert (status, told["apiKey"]) == (200, key)
+    assert desk("GET", "/api-keys/current", key=key)[0] == 401
+    (done,) = desk.served.till.parts.database.read(lambda c: audit.page(c, limit=1))
+    assert (done.what, done.who) == ("key.revoke", f"key {done.subject}")
+
+
 def test_a_key_sees_its_own_stores_alone(desk) -> None:
     database, wallet = desk.served.till.parts.database, desk.served.till.store.wallet_id
     other = database.write(
@@ -69,7 +78,8 @@ def test_a_store_shows_its_policy(desk) -> None:
 def test_a_store_is_paid_on_the_chain(desk) -> None:
     path = f"{desk.store}/payment-methods"
     status, found = desk("GET", f"{path}?includeConfig=true&onlyEnabled=true")
-    assert (status, found) == (200, [{"paymentMethodId": "BTC-CHAIN", "enabled": True}])
+    shown = {"paymentMethodId": "BTC-CHAIN", "cryptoCode": "BTC", "enabled": True}
+    assert (status, found) == (200, [shown])
     assert desk("GET", f"{path}?enabled=false") == (200, [])
 
 
@@ -98,10 +108,14 @@ def test_a_token_is_no_way_into_the_shops_own_interface(desk) -> None:
         ("GET", "/stores", Scope.STORES_READ),
         ("GET", "{store}", Scope.STORES_READ),
         ("GET", "{store}/payment-methods", Scope.STORES_READ),
+        ("GET", "{store}/payment-methods/BTC-CHAIN", Scope.STORES_READ),
         ("GET", "{store}/invoices", Scope.INVOICES_READ),
         ("POST", "{store}/invoices", Scope.INVOICES_CREATE),
         ("GET", "{store}/invoices/{id}", Scope.INVOICES_READ),
         ("GET", "{store}/invoices/{id}/payment-methods", Scope.INVOICES_READ),
+        ("PUT", "{store}/invoices/{id}", Scope.INVOICES_WRITE),
+        ("DELETE", "{store}/invoices/{id}", Scope.INVOICES_WRITE),
+        ("POST", "{store}/invoices/{id}/unarchive", Scope.INVOICES_WRITE),
         ("POST", "{store}/invoices/{id}/status", Scope.INVOICES_WRITE),
         ("POST", "{store}/invoices/{id}/refund", Scope.REFUNDS_WRITE),
         ("POST", "{store}/pull-payments", Scope.REFUNDS_WRITE),

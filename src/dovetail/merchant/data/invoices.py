@@ -60,6 +60,8 @@ class InvoiceRow:
     events: int = 0
     next_change_at: UnixTime | None = None
     forgotten_at: UnixTime | None = None
+    archived_at: UnixTime | None = None
+    """When it was put out of sight of shop software; that changes nothing else."""
 
     def __repr__(self) -> str:
         return f"<InvoiceRow {self.id}>"
@@ -94,6 +96,8 @@ class InvoiceFilter:
     order_ids: tuple[str, ...] | None = None
     since: UnixTime | None = None
     until: UnixTime | None = None
+    archived: bool | None = None
+    """Whether it has those that were archived, or the others."""
     text: str | None = None
     """What a person looks for: an id, an address or a txid, or a part of an order id or label."""
 
@@ -143,6 +147,9 @@ def _conditions(wanted: InvoiceFilter) -> list[Any]:
         conditions.append(invoices.c.order_id == wanted.order_id)
     if wanted.order_ids is not None:
         conditions.append(invoices.c.order_id.in_(wanted.order_ids))
+    if wanted.archived is not None:
+        at = invoices.c.archived_at
+        conditions.append(at.is_not(None) if wanted.archived else at.is_(None))
     if wanted.text is not None:
         conditions.append(_matches(wanted.text))
     if wanted.since is not None:
@@ -199,6 +206,26 @@ def set_settlement(connection: Connection, invoice_id: UUID, script: Script) -> 
     """Record the script that a payjoin pays in place of the invoice's."""
     connection.execute(
         update(invoices).where(invoices.c.id == invoice_id).values(settlement_script=bytes(script))
+    )
+
+
+def set_metadata(
+    connection: Connection, invoice_id: UUID, metadata: bytes, *, order_id: str | None
+) -> None:
+    """Let an invoice have these data of the shop, and belong to this order."""
+    connection.execute(
+        update(invoices)
+        .where(invoices.c.id == invoice_id)
+        .values(metadata=metadata, order_id=order_id)
+    )
+
+
+def set_archived(connection: Connection, invoice_id: UUID, at: UnixTime | None) -> None:
+    """Archive an invoice; None: bring it back."""
+    connection.execute(
+        update(invoices)
+        .where(invoices.c.id == invoice_id)
+        .values(archived_at=None if at is None else int(at))
     )
 
 

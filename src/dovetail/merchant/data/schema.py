@@ -82,6 +82,7 @@ invoices = Table(
     Column("events", WHOLE, nullable=False),
     Column("next_change_at", WHOLE),
     Column("forgotten_at", WHOLE),
+    Column("archived_at", WHOLE),
     Index("invoices_by_store", "store_id", "id"),
     Index("invoices_by_order", "store_id", "order_id"),
     Index("invoices_to_change", "next_change_at", **where("next_change_at IS NOT NULL")),

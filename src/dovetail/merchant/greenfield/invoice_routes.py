@@ -1,13 +1,13 @@
-"""Routes about invoices: made, shown, listed, marked, and what came for them."""
+"""Routes about invoices: made, shown, listed, changed, marked, and what came for them."""
 
 from typing import Annotated
 from uuid import UUID
 
-from litestar import get, post
+from litestar import delete, get, post, put
 from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Connection
 
-from dovetail.merchant.api.problems import invalid
+from dovetail.merchant.api.problems import Kind, Refused, invalid
 from dovetail.merchant.api.routes.common import (
     ApiRequest,
     caller,
@@ -70,6 +70,58 @@ async def get_invoice(
     return await view(request, await invoice_in(request, store_id, invoice_id))
 
 
+@put(
+    "/stores/{store_id:uuid}/invoices/{invoice_id:uuid}",
+    guards=[Permitted(Scope.INVOICES_WRITE)],
+)
+async def update_invoice(
+    request: ApiRequest, store_id: FromPath[UUID], invoice_id: FromPath[UUID]
+) -> messages.Invoice:
+    """Let an invoice have other metadata, and so another order; its terms never change."""
+    row = await invoice_in(request, store_id, invoice_id)
+    metadata = asked(body_of(request), messages.ChangedInvoice).metadata
+    if metadata is None:
+        return await view(request, row)
+    kept, order_id = orders.kept(metadata), orders.order_of(metadata)
+
+    def write(connection: Connection) -> None:
+        known = rows.invoice(connection, invoice_id, lock=True)
+        if known is None or known.forgotten_at is not None:
+            raise Refused(
+                Kind.CONFLICT, "The data of this invoice were deleted after its time: leave it."
+            )
+        rows.set_metadata(connection, invoice_id, kept, order_id=order_id)
+        note(connection, request, "invoice.change", invoice_id, store_id=store_id)
+
+    await parts_of(request).database.awrite(write)
+    return await view(request, await visible_invoice(request, invoice_id))
+
+
+@delete(
+    "/stores/{store_id:uuid}/invoices/{invoice_id:uuid}",
+    guards=[Permitted(Scope.INVOICES_WRITE)],
+    status_code=200,
+)
+async def archive_invoice(
+    request: ApiRequest, store_id: FromPath[UUID], invoice_id: FromPath[UUID]
+) -> None:
+    """Leave an invoice out of lists; its payments are watched as before."""
+    await _archive(request, store_id, invoice_id, archived=True)
+
+
+@post(
+    "/stores/{store_id:uuid}/invoices/{invoice_id:uuid}/unarchive",
+    guards=[Permitted(Scope.INVOICES_WRITE)],
+    status_code=200,
+)
+async def unarchive_invoice(
+    request: ApiRequest, store_id: FromPath[UUID], invoice_id: FromPath[UUID]
+) -> messages.Invoice:
+    """Have an invoice in lists again."""
+    await _archive(request, store_id, invoice_id, archived=False)
+    return await view(request, await visible_invoice(request, invoice_id))
+
+
 @post(
     "/stores/{store_id:uuid}/invoices/{invoice_id:uuid}/status",
     guards=[Permitted(Scope.INVOICES_WRITE)],
@@ -107,4 +159,29 @@ async def invoice_payment_methods(
     return [mapping.payment_method(row, state, only_accounted=only_accounted is not False)]
 
 
-ROUTES = (create_invoice, list_invoices, get_invoice, mark_invoice, invoice_payment_methods)
+ROUTES = (
+    create_invoice,
+    list_invoices,
+    get_invoice,
+    update_invoice,
+    archive_invoice,
+    unarchive_invoice,
+    mark_invoice,
+    invoice_payment_methods,
+)
+
+
+async def _archive(
+    request: ApiRequest, store_id: UUID, invoice_id: UUID, *, archived: bool
+) -> None:
+    row = await invoice_in(request, store_id, invoice_id)
+    if (row.archived_at is not None) == archived:
+        return
+    now = parts_of(request).clock()
+
+    def write(connection: Connection) -> None:
+        rows.set_archived(connection, invoice_id, now if archived else None)
+        what = "invoice.archive" if archived else "invoice.unarchive"
+        note(connection, request, what, invoice_id, store_id=store_id)
+
+    await parts_of(request).database.awrite(write)

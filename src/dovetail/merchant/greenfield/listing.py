@@ -28,6 +28,7 @@ class Listing(Struct, frozen=True, kw_only=True, rename="camel"):
     start_date: Time | None = None
     end_date: Time | None = None
     """The last second that is in the list."""
+    include_archived: bool = False
     skip: Annotated[int, Meta(ge=0, le=2**31)] = 0
     take: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = PAGE
 
@@ -59,4 +60,5 @@ def chosen(wanted: Listing, store_id: UUID) -> InvoiceFilter:
         text=wanted.text_search or None,
         since=None if wanted.start_date is None else UnixTime(wanted.start_date),
         until=None if wanted.end_date is None else UnixTime(wanted.end_date + 1),
+        archived=None if wanted.include_archived else False,
     )

@@ -52,6 +52,7 @@ def invoice(row: InvoiceRow, state: InvoiceState | None, base: str) -> messages.
         status=status,
         additional_status=btcpay.additional_status(row.exception, state, row.invoice().enough),
         available_statuses_for_manual_marking=tuple(each for each in MARKS if each != status),
+        archived=row.archived_at is not None,
         metadata=_object(row.metadata),
         checkout=messages.CheckoutView(
             speed_policy=_speed(row.terms.depths.of(row.amount)),

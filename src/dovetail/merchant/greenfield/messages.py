@@ -49,6 +49,13 @@ class NewInvoice(Asked, frozen=True, kw_only=True):
     checkout: Checkout | None = None
 
 
+class ChangedInvoice(Asked, frozen=True, kw_only=True):
+    """What of an invoice is to be otherwise from now on."""
+
+    metadata: dict[str, Any] | None = None
+    """In place of all that it had; None: nothing changes."""
+
+
 class NewStatus(Asked, frozen=True, kw_only=True):
     """A person's decision about an invoice."""
 
@@ -135,7 +142,7 @@ class Invoice(Told, frozen=True, kw_only=True):
     status: str
     additional_status: str
     available_statuses_for_manual_marking: tuple[str, ...]
-    archived: bool = False
+    archived: bool
     metadata: dict[str, Any]
     checkout: CheckoutView
 
@@ -167,6 +174,8 @@ class StorePaymentMethod(Told, frozen=True, kw_only=True):
     """How a store is paid."""
 
     payment_method_id: str
+    crypto_code: str = "BTC"
+    """What it is paid in, which earlier releases told."""
     enabled: bool = True
 
 

@@ -38,8 +38,7 @@ def wanted(given: NewInvoice, store: StoreRow) -> ours.NewInvoice:
     checkout = given.checkout or Checkout()
     _require_method(checkout.payment_methods)
     metadata = given.metadata or {}
-    if len(msgspec.json.encode(metadata)) > MAX_METADATA:
-        raise invalid("metadata", f"Send at most {MAX_METADATA:,} bytes of JSON.")
+    kept(metadata)
     values: dict[str, Any] = {
         **_amount(given, currency_of(given, store)),
         "metadata": metadata,
@@ -52,6 +51,20 @@ def wanted(given: NewInvoice, store: StoreRow) -> ours.NewInvoice:
             checkout.expiration_minutes, "checkout.expirationMinutes", least=1
         )
     return converted(values, ours.NewInvoice, _PATHS)
+
+
+def kept(metadata: dict[str, Any]) -> bytes:
+    """Return the data of an invoice as they are kept; raises `Refused`."""
+    found = msgspec.json.encode(metadata)
+    if len(found) > MAX_METADATA:
+        raise invalid("metadata", f"Send at most {MAX_METADATA:,} bytes of JSON.")
+    return found
+
+
+def order_of(metadata: dict[str, Any]) -> str | None:
+    """Return the id of the order that the data of an invoice name; raises `Refused`."""
+    given = {"order_id": _order_id(metadata.get("orderId"))}
+    return converted(given, ours.NewInvoice, _PATHS).order_id
 
 
 def in_full(draft: InvoiceRow, given: NewInvoice, store: StoreRow) -> InvoiceRow:

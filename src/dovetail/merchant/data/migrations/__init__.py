@@ -9,7 +9,7 @@ from dovetail.errors import StoreUnavailable
 from dovetail.merchant.data.schema import metadata
 from dovetail.stores.sql.migrations import run_scripts
 
-REVISIONS = ("m001", "m002", "m003", "m004", "m005", "m006")
+REVISIONS = ("m001", "m002", "m003", "m004", "m005", "m006", "m007")
 """Every released revision, oldest first."""
 
 HEAD = REVISIONS[-1]
