@@ -16,7 +16,6 @@ from tests.support.clock import Clock
 
 from dovetail.merchant import pages
 from dovetail.merchant.api import make_app
-from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.dashboard import mount
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.stores import StoreRow
@@ -194,5 +193,5 @@ def open_office(database: Database, clock: Clock) -> Office:
     users = Users(database, QUICK)
     for name, role in (("Ada", Role.OWNER), ("Grace", Role.MANAGER), ("Joan", Role.VIEWER)):
         users.add(name, PASSWORD, role, by="test")
-    app = make_app(parts, mounts=(pages.mount(Limits()), mount(parts, Health(parts), users=users)))
+    app = make_app(parts, mounts=(pages.mount(), mount(parts, Health(parts), users=users)))
     return Office(database, parts, users, app)

@@ -36,6 +36,8 @@ SEES = {
     "/dashboard/account": ALL,
     "/dashboard/keys": {OWNER},
     "/dashboard/users": {OWNER},
+    "/greenfield/api-keys/authorize?permissions=btcpay.store.canviewinvoices": {OWNER, MANAGER},
+    "/api-keys/authorize?permissions=btcpay.store.canviewinvoices": {OWNER, MANAGER},
 }
 DOES = {
     "/dashboard/invoices/{invoice}/mark": {OWNER, MANAGER},
@@ -64,6 +66,8 @@ DOES = {
     "/dashboard/account/passkeys/{none}/remove": ALL,
     "/dashboard/account/sign-ins/{none}/end": ALL,
     "/dashboard/account/sign-ins/end-others": ALL,
+    "/greenfield/api-keys/authorize": {OWNER, MANAGER},
+    "/api-keys/authorize": {OWNER, MANAGER},
 }
 
 

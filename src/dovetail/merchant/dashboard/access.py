@@ -32,8 +32,13 @@ ELSEWHERE = phrase("The form was sent by another site; open the page anew.")
 OUT_OF_DATE = phrase("The form is out of date; open the page anew.")
 
 _MOST_FIELDS = 250
+CONSENT = ("/greenfield/api-keys/authorize", "/api-keys/authorize")
+"""Where shop software asks for a key: under the address that it was given, and without its path."""
+
 _OWN_PATH = re.compile(
-    rf"{PATH}(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&%+.:-]*)?", re.ASCII
+    rf"{PATH}(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&%+.:-]*)?"
+    rf"|(?:{'|'.join(CONSENT)})(\?[A-Za-z0-9_=&%+.:/?@,;!'()*~$-]*)?",
+    re.ASCII,
 )  # no dots, and no two slashes together: nothing that a browser could take for another host
 _LOCAL = "localhost"
 
@@ -236,12 +241,17 @@ def own_path(text: str | None) -> str:
     return text if text is not None and _OWN_PATH.fullmatch(text) else PATH
 
 
+def here(request: Request[Any, Any, Any]) -> str:
+    """The path of a request, with its query."""
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
 def to_sign_in(request: Request[Any, Any, Any], _: NotSignedInError) -> Response[Any]:
     """Lead to the sign-in, and back to the page afterwards; no form is sent twice."""
     back = ""
     if request.method == "GET":
-        query = request.scope["query_string"].decode("latin-1")
-        wanted = own_path(f"{request.url.path}?{query}" if query else request.url.path)
+        wanted = own_path(here(request))
         back = "" if wanted == PATH else f"?next={quote(wanted, safe='')}"
     return Redirect(SIGN_IN + back, status_code=303)
 

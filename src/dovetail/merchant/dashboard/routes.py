@@ -6,6 +6,7 @@ from dovetail.merchant.api.mounts import FORM, Mount
 from dovetail.merchant.dashboard import (
     account,
     coins,
+    consent,
     errors,
     invoices,
     overview,
@@ -16,7 +17,7 @@ from dovetail.merchant.dashboard import (
     sign_in,
     webhooks,
 )
-from dovetail.merchant.dashboard.access import PATH
+from dovetail.merchant.dashboard.access import CONSENT, PATH
 from dovetail.merchant.dashboard.desk import Desk
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
@@ -34,6 +35,7 @@ PAGES = (
     *coins.HANDLERS,
     *webhooks.HANDLERS,
     *people.HANDLERS,
+    *consent.HANDLERS,
 )
 """All that can be asked for."""
 
@@ -51,7 +53,7 @@ def mount(parts: Parts, health: Health, *, users: Users | None = None) -> Mount:
     )
     return Mount(
         routers=(router,),
-        has=lambda path: path == PATH or path.startswith(f"{PATH}/"),
+        has=lambda path: path in (PATH, *CONSENT) or path.startswith(f"{PATH}/"),
         refusal=errors.refusal,
         takes=FORM,
     )

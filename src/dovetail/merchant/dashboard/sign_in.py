@@ -17,6 +17,7 @@ from dovetail.merchant.dashboard.access import (
     cookie_of,
     drop_cookie,
     form_of,
+    here,
     new_token,
     origin_of,
     own_path,
@@ -119,7 +120,7 @@ async def sign_out(request: ApiRequest) -> Response[Any]:
 
 def come_again(request: Request[Any, Any, Any], _: Exception) -> Response[str]:
     """Load the page once more from here: then the browser sends its cookie."""
-    return answer(request, "again.html", path=request.url.path)
+    return answer(request, "again.html", path=here(request))
 
 
 HANDLERS = (show_sign_in, sign_in, show_code, give_code, sign_out)

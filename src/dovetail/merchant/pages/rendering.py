@@ -16,8 +16,11 @@ from dovetail.merchant.pages.language import NAMES, Language, language, language
 from dovetail.serving import responses
 
 
-def headers_of(embedded_by: Sequence[str]) -> Mapping[str, str]:
-    """The headers of each page: it loads nothing from elsewhere, and nobody frames it unasked."""
+def headers_of(framed_by: Sequence[str], *, forms_to: str = "'self'") -> Mapping[str, str]:
+    """The headers of each page: it loads nothing from elsewhere, and nobody frames it unasked.
+
+    `forms_to` is where its forms go: to the server itself, or to another origin alone.
+    """
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -25,9 +28,9 @@ def headers_of(embedded_by: Sequence[str]) -> Mapping[str, str]:
             "script-src 'self'",
             "img-src 'self' data:",
             "connect-src 'self'",
-            "form-action 'self'",
+            f"form-action {forms_to}",
             "base-uri 'none'",
-            f"frame-ancestors {' '.join(embedded_by) or chr(39) + 'none' + chr(39)}",
+            f"frame-ancestors {' '.join(framed_by) or chr(39) + 'none' + chr(39)}",
         )
     )
     return {
@@ -65,7 +68,7 @@ def page(
         rendered(template, speech, path=request.url.path, **values),
         status_code=status,
         media_type=MediaType.HTML,
-        headers=dict(headers_of(request.app.state.embedded_by)) | dict(headers or {}),
+        headers=dict(headers_of(())) | dict(headers or {}),
     )
 
 
