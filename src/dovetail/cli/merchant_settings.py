@@ -200,8 +200,8 @@ KEYS = (
         "embedded_by",
         _origins,
         (),
-        "none: nobody frames them",
-        "Origins whose pages may show the customers' pages in a frame.",
+        "none",
+        "Origins whose pages may show a checkout in a frame, beside that to which it leads back.",
         ["https://shop.example"],
     ),
     Key(

@@ -116,14 +116,6 @@ async def test_the_headers_are_strict(pages) -> None:
     assert headers["x-content-type-options"] == "nosniff"
 
 
-async def test_the_shops_own_pages_may_frame_it_where_they_are_named(database) -> None:
-    async with opened(database, embedded_by=("https://shop.example",)) as pages:
-        told = await pages.get(path(pages.add(gallery.add)))
-        assert told.headers["content-security-policy"] == STRICT + "https://shop.example"
-        told = await pages.get("/i/nothing")
-        assert told.headers["content-security-policy"] == STRICT + "https://shop.example"
-
-
 async def test_texts_of_the_shop_are_no_html(pages) -> None:
     row = pages.add(gallery.add, label=EVIL, order_id=EVIL, metadata=b'{"secret":"<b>"}')
     told = await pages.get(path(row))

@@ -28,6 +28,7 @@ from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.record import Record
 from dovetail.merchant.invoices.sales import sale_in
 from dovetail.merchant.pages.language import USUAL, Language, language
+from dovetail.merchant.pages.modal import framing, is_modal
 from dovetail.merchant.pages.rendering import language_for, page
 from dovetail.merchant.pages.sale import sale_path
 from dovetail.merchant.pages.view import Checkout, Stage, stage_of, view_of
@@ -68,12 +69,15 @@ async def show_invoice(request: ApiRequest, invoice_id: FromPath[str]) -> Respon
         await invoices_of(request).payment_uri(shown.record.row.id)
         shown = await _shown(request, invoice_id)
     speech = language_for(request)
-    view = _view(shown, speech, now)
+    view, modal = _view(shown, speech, now), is_modal(request)
+    named = request.app.state.embedded_by
     return page(
         request,
         "counter.html" if "counter" in request.query_params else "checkout.html",
         speech,
+        headers=framing(shown.record.row, named) if modal else None,
         view=view,
+        modal=modal,
         shop=shown.shop,
         point=shown.point,
         code=None if view.uri is None else drawn(view.uri),

@@ -4,7 +4,7 @@ from litestar import Router
 
 from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.api.mounts import FORM, Mount
-from dovetail.merchant.pages import assets, checkout, claim, errors, sale
+from dovetail.merchant.pages import assets, checkout, claim, errors, modal, sale
 from dovetail.merchant.pages.rendering import headers_of
 
 PAGES = (
@@ -15,6 +15,7 @@ PAGES = (
     claim.take_address,
     *sale.HANDLERS,
     assets.serve_asset,
+    modal.serve_script,
 )
 """All that can be asked for."""
 
@@ -22,14 +23,14 @@ _PREFIXES = ("/i/", "/claims/", sale.PATH, assets.PATH)
 
 
 def mount(limits: Limits) -> Mount:
-    """The pages; the origins in `limits.embedded_by` may show them in a frame."""
-    headers = headers_of(limits.embedded_by)
+    """The pages; nobody shows them in a frame, but for the checkout where it is opened for that."""
+    headers = headers_of(())
     router = Router(
         "/", route_handlers=PAGES, include_in_schema=False, opt=sale.Gate(limits).options
     )
     return Mount(
         routers=(router,),
-        has=lambda path: path.startswith(_PREFIXES),
+        has=lambda path: path.startswith(_PREFIXES) or path in modal.SCRIPT,
         refusal=lambda scope, refused: errors.refusal(scope, refused, headers),
         takes=FORM,
     )

@@ -11,7 +11,7 @@ from uuid import UUID
 from dovetail.bitcoin import Address, Network, Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.merchant.data.invoices import InvoiceRow
-from dovetail.merchant.invoices.btcpay import UNITS
+from dovetail.merchant.invoices.btcpay import STATUSES, UNITS
 from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
 from dovetail.merchant.invoices.life import Cause, InvoiceState
 from dovetail.merchant.pages.language import NARROW, Language, phrase
@@ -119,6 +119,8 @@ class Checkout:
 
     invoice_id: UUID
     stage: Stage
+    status: str
+    """The same as the page of a shop that shows this one in a frame hears it."""
     title: str
     text: str
     over: str | None
@@ -212,6 +214,7 @@ def view_of(
     return Checkout(
         invoice_id=row.id,
         stage=stage,
+        status=STATUSES[state.status].lower(),
         title=speech.say(words.title),
         text=speech.say(words.text) % values,
         over=speech.sats(over) if over > 0 and stage in _GOOD else None,

@@ -63,6 +63,7 @@ async function reload() {
     main.className = next.className;
     main.dataset.version = next.dataset.version;
     main.dataset.follows = next.dataset.follows;
+    if (next.dataset.status) main.dataset.status = next.dataset.status;
     document.title = page.title;
     setDeadline();
   } finally {
