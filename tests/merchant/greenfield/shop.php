@@ -152,6 +152,14 @@ switch ($argv[2]) {
             'archived' => $made->isArchived(),
         ]);
         break;
+    case 'changes':
+        $changed = $invoices->updateInvoice($store, $argv[3], ['orderId' => $argv[4]]);
+        told(['id' => $changed->getId(), 'metadata' => $changed->getData()['metadata']]);
+        break;
+    case 'asks':
+        $permissions = array_slice($argv, 4);
+        told(['url' => ApiKey::getAuthorizeUrl($at[0], $permissions, 'Tea Press', true, true, $argv[3], null)]);
+        break;
     case 'errs':
         try {
             $invoices->getInvoice($store, $argv[3]);

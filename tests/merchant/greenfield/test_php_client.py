@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from dovetail.merchant.dashboard.access import CONSENT
+from dovetail.merchant.greenfield.access import PERMISSIONS
+from dovetail.merchant.greenfield.consent import consent_of
+
 PROGRAM = Path(__file__).with_name("shop.php")
 LIBRARY = os.environ.get("GREENFIELD_PHP", "")
 pytestmark = [
@@ -88,6 +92,24 @@ def test_it_sees_what_was_paid_and_refunds_what_was_too_much(php, desk) -> None:
 def test_it_marks_an_invoice(php, desk, status, kind) -> None:
     told = php("marks", desk.make()["id"], status)
     assert (told["marked"], told[kind], told["new"]) == (True, True, False)
+
+
+def test_it_gives_an_invoice_another_order(php, desk) -> None:
+    made = desk.make(metadata={"orderId": "order 8"})["id"]
+    assert php("changes", made, "order 9") == {"id": made, "metadata": {"orderId": "order 9"}}
+
+
+def test_the_address_where_it_asks_for_a_key_is_the_page_for_that(php, desk) -> None:
+    back, names = "https://tea.example/?callback&a=1", [*PERMISSIONS.values()]
+    path, _, query = php("asks", back, *names)["url"].partition("?")
+    assert path == f"{desk.served.url}{CONSENT[0]}"
+    asked = consent_of(query.encode())
+    assert (asked.application, asked.redirect, asked.scopes) == (
+        "Tea Press",
+        back,
+        tuple(PERMISSIONS),
+    )
+    assert (asked.strict, asked.one_store) == (True, True)
 
 
 def test_it_hears_of_an_invoice_and_knows_the_signature(php, desk, shop) -> None:

@@ -2,13 +2,15 @@
 
 import re
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.routes import HTTPRoute
 from tests.guides.pages import ROOT
 
+from dovetail.merchant.dashboard import consent
 from dovetail.merchant.greenfield.access import PERMISSIONS
 from dovetail.merchant.greenfield.mount import PATH, mount
 from dovetail.merchant.invoices import btcpay
+from dovetail.merchant.pages import modal
 
 PAGE = (ROOT / "docs/reference/greenfield.md").read_text()
 _NAMES = {"refund_id": "pull_payment_id"}
@@ -21,11 +23,12 @@ def _shown(found: re.Match[str]) -> str:
 
 
 def _served() -> set[str]:
-    app = Litestar([*mount().routers], openapi_config=None)
+    others = Router("/", route_handlers=[modal.serve_script, consent.show_consent])
+    app = Litestar([*mount().routers, others], openapi_config=None)
     return {
         f"{method} {_PLACE.sub(_shown, route.path_format.removeprefix(PATH))}"
         for route in app.routes
-        if isinstance(route, HTTPRoute)
+        if isinstance(route, HTTPRoute) and route.path_format.startswith(PATH)
         for method in route.methods
         if method != "OPTIONS"
     }

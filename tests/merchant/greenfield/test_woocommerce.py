@@ -6,11 +6,17 @@ PHP client, whose paths and fields are those of `test_php_client`.
 """
 
 import json
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
 
 import pytest
+from tests.merchant.greenfield.recorded import Call, answered, without_webhooks
 
-from dovetail.merchant.messages import Scope
+from dovetail.merchant.greenfield.consent import consent_of, permissions_for
+from dovetail.merchant.messages import Role, Scope
+from dovetail.merchant.messages.access import PLUGIN_SCOPES
 
 HOOK = "/?wc-api=btcpaygf_default"
 EVENTS = [
@@ -38,7 +44,7 @@ OPTIONAL = {
 ORDER = {
     "orderId": "1042",
     "taxIncluded": 1.9,
-    "posData": {"WooCommerce": {"Order ID": 1042, "Plugin Version": "2.7.1"}},
+    "posData": '{"WooCommerce":{"Order ID":1042,"Plugin Version":"2.8.0"}}',
     "orderUrl": "https://shop.example/wp-admin/post.php?post=1042&action=edit",
     "buyerEmail": "customer@shop.example",
     "buyerName": "A. Customer",
@@ -65,6 +71,148 @@ def _bought(desk, number: str = "1041", **checkout: Any) -> Any:
     return desk.make(
         "0.0005", "BTC", metadata=ORDER | {"orderId": number}, checkout=options | checkout
     )
+
+
+INVOICE = ("id", "checkoutLink", "status", "additionalStatus", "checkout.paymentMethods.*")
+HOOKED = {
+    "enabled": True,
+    "automaticRedelivery": True,
+    "url": "https://shop.example" + HOOK,
+    "authorizedEvents": {"everything": False, "specificEvents": EVENTS},
+}
+REFUNDED = {
+    "name": "Refund of order 1043; broken",
+    "description": None,
+    "amount": "0.0001",
+    "currency": "BTC",
+    "period": None,
+    "BOLT11Expiration": None,
+    "autoApproveClaims": False,
+    "startsAt": None,
+    "expiresAt": None,
+    "paymentMethods": ["BTC_CHAIN"],
+    "payoutMethods": ["BTC_CHAIN"],
+}
+CALLS = (
+    Call(
+        at="Helper/GreenfieldApiHelper.php, checkApiKeyWorks",
+        path="/stores",
+        reads=("*.id", "*.name"),
+    ),
+    Call(
+        at="Admin/GlobalSettings.php, save; GreenfieldApiHelper.php, serverSupportsRefunds",
+        path="/server/info",
+        reads=("version", "fullySynched"),
+    ),
+    Call(
+        at="Admin/GlobalSettings.php, save; GreenfieldApiHelper.php, apiKeyHasRefundPermission",
+        path="/api-keys/current",
+        reads=("apiKey", "permissions.*"),
+    ),
+    Call(
+        at="Admin/GlobalSettings.php, save; GreenfieldApiHelper.php, supportedPaymentMethods",
+        path="/stores/{store}/payment-methods",
+        reads=("*.paymentMethodId", "*.enabled"),
+    ),
+    Call(
+        at="Helper/GreenfieldApiWebhook.php, registerWebhook",
+        method="POST",
+        path="/stores/{store}/webhooks",
+        body=HOOKED,
+        reads=("id", "secret", "url"),
+    ),
+    Call(
+        at="Helper/GreenfieldApiWebhook.php, webhookExists and getWebhook",
+        path="/stores/{store}/webhooks/{webhook}",
+        reads=("id", "url", "enabled", "authorizedEvents.specificEvents.*"),
+    ),
+    Call(
+        at="Helper/GreenfieldApiWebhook.php, updateWebhook",
+        method="PUT",
+        path="/stores/{store}/webhooks/{webhook}",
+        body=HOOKED | {"secret": "0123456789abcdef"},
+        reads=("id",),
+    ),
+    Call(
+        at="Gateway/AbstractGateway.php, createInvoice and updateOrderMetadata",
+        method="POST",
+        path="/stores/{store}/invoices",
+        body={
+            "amount": "0.0005",
+            "currency": "BTC",
+            "metadata": ORDER,
+            "checkout": {"redirectURL": "https://shop.example/", "paymentMethods": ["BTC_CHAIN"]},
+        },
+        reads=INVOICE,
+    ),
+    Call(
+        at="Gateway/AbstractGateway.php, validInvoiceExists; invoiceIsFullyPaid",
+        path="/stores/{store}/invoices/{invoice}",
+        reads=INVOICE,
+    ),
+    Call(
+        at="Gateway/AbstractGateway.php, updateWCOrderPayments",
+        path="/stores/{store}/invoices/{invoice}/payment-methods",
+        reads=(
+            *(
+                f"*.{each}"
+                for each in ("paymentMethod", "paymentMethodPaid", "totalPaid", "amount")
+            ),
+            *(f"*.{each}" for each in ("due", "networkFee", "rate")),
+            *(f"*.payments.*.{each}" for each in ("id", "receivedDate", "destination", "value")),
+            *(f"*.payments.*.{each}" for each in ("status", "fee")),
+        ),
+    ),
+    Call(
+        at="Gateway/AbstractGateway.php, process_refund",
+        method="POST",
+        path="/stores/{store}/pull-payments",
+        body=REFUNDED,
+        reads=("id", "viewLink"),
+    ),
+    Call(
+        at="Gateway/AbstractGateway.php, markInvoiceInvalid",
+        method="POST",
+        path="/stores/{store}/invoices/{invoice}/status",
+        body={"status": "Invalid"},
+        reads=("id", "status"),
+    ),
+)
+"""All that it asks the server for, with what it reads of each answer."""
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_each_call_is_answered_with_what_is_read(desk, call) -> None:
+    made = _bought(desk, "1043")
+    desk.see(made["id"], (1, 50_000, 6))
+    _, hook = desk("POST", f"{desk.store}/webhooks", HOOKED)
+    if call.body is REFUNDED:
+        number = uuid4().hex
+        made = _bought(desk, number)
+        desk.see(made["id"], (1, 50_000, 6))
+        call = replace(call, body=REFUNDED | {"name": f"Refund of order {number}; broken"})
+    answered(desk, call, invoice=made["id"], webhook=hook["id"])
+    without_webhooks(desk)
+
+
+def test_what_it_asks_a_person_for_is_what_a_plugin_key_can_do(desk) -> None:
+    """`btcpay-greenfield-for-woocommerce.php`, processAjaxApiUrl: `ApiKey::getAuthorizeUrl`."""
+    names = [*sorted(REQUIRED), *sorted(OPTIONAL)]
+    query = {
+        "permissions": names,
+        "applicationName": "WooCommerce",
+        "strict": "true",
+        "selectiveStores": "true",
+        "redirect": "https://shop.example/?btcpay-settings-callback",
+    }
+    asked = consent_of(urlencode(query, doseq=True).encode())
+    assert (asked.application, asked.strict, asked.one_store) == ("WooCommerce", True, True)
+    assert set(asked.scopes) == PLUGIN_SCOPES
+    assert asked.unknown == ()
+    assert set(asked.scopes) <= Role.MANAGER.scopes
+    sent = permissions_for(asked.scopes, desk.served.store_id)
+    assert sent[0].split(":")[1] == str(desk.served.store_id)
+    assert [each.split(":")[0] for each in sent] == names
 
 
 def test_a_key_with_the_scopes_of_the_guide_has_the_permissions_that_it_requires(desk) -> None:
@@ -100,18 +248,12 @@ def test_a_store_and_a_way_to_pay_are_found(desk) -> None:
 
 def test_a_webhook_is_registered_and_found_again(desk) -> None:
     """`GreenfieldApiWebhook.php`, registerWebhook, webhookExists and updateWebhook."""
-    body = {
-        "enabled": True,
-        "automaticRedelivery": True,
-        "url": "https://shop.example" + HOOK,
-        "authorizedEvents": {"everything": False, "specificEvents": EVENTS},
-    }
-    status, made = desk("POST", f"{desk.store}/webhooks", body)
-    assert (status, made["url"], bool(made["secret"])) == (200, body["url"], True)
+    status, made = desk("POST", f"{desk.store}/webhooks", HOOKED)
+    assert (status, made["url"], bool(made["secret"])) == (200, HOOKED["url"], True)
     path = f"{desk.store}/webhooks/{made['id']}"
     _, found = desk("GET", path)
     assert (found["id"], found["url"]) == (made["id"], made["url"])
-    assert desk("PUT", path, body | {"secret": made["secret"]}) == (200, found)
+    assert desk("PUT", path, HOOKED | {"secret": made["secret"]}) == (200, found)
     desk("DELETE", path)
 
 
@@ -198,19 +340,7 @@ def test_an_order_is_refunded(desk) -> None:
     """`AbstractGateway.php`, process_refund: createPullPayment, of which it reads three fields."""
     made = _bought(desk, "1042")
     desk.see(made["id"], (1, 50_000, 6))
-    body = {
-        "name": "Refund of order 1042; broken",
-        "description": None,
-        "amount": "0.0001",
-        "currency": "BTC",
-        "period": None,
-        "BOLT11Expiration": None,
-        "autoApproveClaims": False,
-        "startsAt": None,
-        "expiresAt": None,
-        "paymentMethods": ["BTC-CHAIN"],
-        "payoutMethods": ["BTC-CHAIN"],
-    }
+    body = REFUNDED | {"name": "Refund of order 1042; broken"}
     status, told = desk("POST", f"{desk.store}/pull-payments", body)
     assert (status, told["amount"]) == (200, "0.00010000"), told
     assert told["id"]
