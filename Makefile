@@ -24,7 +24,7 @@ help:
 	@echo "  make guides     every command and program of README and guides, in a fresh environment"
 	@echo "  make core       a Bitcoin Core node's wallet, against a real node (BITCOIND)"
 	@echo "  make electrum   the Electrum source, against ElectrumX (ELECTRUMX) on a real node"
-	@echo "  make interop    rust-payjoin, its mailroom and payjoin-client against ours, live; needs cargo and npm"
+	@echo "  make interop    rust-payjoin, payjoin-client and a Node client of Greenfield against ours; needs cargo and npm"
 	@echo "Check"
 	@echo "  make check      linters, type checkers, layers, examples in the docs"
 	@echo "  make docs       write the generated reference pages"
@@ -110,7 +110,10 @@ guides: $(VENV)/.dev
 	@$(BIN)/python -m tests.guides $(GUIDES)
 
 interop: $(VENV)/.dev
+	@if command -v npm >/dev/null; then cd $(NODE_SHOP) && npm ci --loglevel=error; else echo "No npm was found: the Node client of the Greenfield API is not run."; fi
+	$(BIN)/pytest -q -rs --no-cov tests/merchant/greenfield/test_node_client.py
 	$(BIN)/python -m tests.interop $(INTEROP)
+NODE_SHOP := tests/merchant/greenfield/node
 
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutants
@@ -154,5 +157,5 @@ lock: | $(BIN)/python
 LOCK_FLAGS := --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 clean:
-	rm -rf $(VENV) tests/interop/peer/target tests/interop/peer/Cargo.lock tests/interop/npm/node_modules build dist src/*.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) tests/interop/peer/target tests/interop/peer/Cargo.lock tests/interop/npm/node_modules $(NODE_SHOP)/node_modules build dist src/*.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
