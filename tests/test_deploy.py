@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
 from http.client import HTTPSConnection
 from pathlib import Path
 from urllib.error import HTTPError
@@ -23,6 +25,11 @@ from tests.merchant.served import ServedTill, open_served
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS
 from dovetail.cli.exits import Exit
+from dovetail.errors import ChainError
+from dovetail.merchant.public_url import PublicUrl
+from dovetail.merchant.services import health
+from dovetail.merchant.services.health import Findings, Health, Overall, Word
+from dovetail.wallets.esplora.chain import EsploraChain
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -123,9 +130,16 @@ def test_the_container_copies_what_the_other_one_does() -> None:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedTill]:
+def address() -> str:
+    """Where Caddy speaks https."""
+    return f"https://localhost:{free_port()}"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, address: str) -> Iterator[ServedTill]:
     folder = tmp_path_factory.mktemp("shop")
-    with open_served(folder, str(folder / "shop.db")) as shop:
+    public = PublicUrl.parse(address)
+    with open_served(folder, str(folder / "shop.db"), public=public) as shop:
         yield shop
 
 
@@ -148,15 +162,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def caddy(backend: str, folder: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
-    """Caddy with the example file before a shop: its URL, and TLS that trusts its authority."""
-    port = free_port()
-    address = f"https://localhost:{port}"
+def caddy(address: str, backend: str, folder: Path) -> Iterator[ssl.SSLContext]:
+    """Caddy with the example file before a shop; yields TLS that trusts its authority."""
+    port = int(address.rpartition(":")[2])
     environment = os.environ | {
         "SHOP_ADDRESS": address,
         "SHOP_HTTP_PORT": str(free_port()),
         "SHOP_BACKENDS": backend.partition("//")[2],
-        "SHOP_HEALTH": "/health/live",  # nothing works for this shop, so that it is never ready
         "XDG_DATA_HOME": str(folder),
         "XDG_CONFIG_HOME": str(folder),
         "HOME": str(folder),
@@ -171,7 +183,7 @@ def caddy(backend: str, folder: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
             assert child.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.1)
-        yield address, ssl.create_default_context(cafile=str(authority))
+        yield ssl.create_default_context(cafile=str(authority))
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(20)
@@ -182,7 +194,9 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is not installed")
+needs_caddy = pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is not installed")
+
+
 def announced(url: str, tls: ssl.SSLContext, path: str, length: int) -> int:
     """The status of the answer to a request whose body is announced, and does not come."""
     connection = HTTPSConnection(url.partition("//")[2], context=tls, timeout=20)
@@ -195,26 +209,70 @@ def announced(url: str, tls: ssl.SSLContext, path: str, length: int) -> int:
         connection.close()
 
 
-def test_caddy_speaks_https_limits_bodies_and_keeps_health_inside(
-    served: ServedTill, tmp_path: Path
-) -> None:
-    key = served.key()
+@dataclass
+class Customer:
+    """Asks through Caddy, as its customers and programs do."""
 
-    def ask(path: str, body: bytes | None = None) -> tuple[int, dict[str, str]]:
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        request = Request(f"{url}{path}", body, headers)  # noqa: S310 - https, on loopback
+    address: str
+    tls: ssl.SSLContext
+    key: str
+
+    def __call__(self, path: str, body: bytes | None = None) -> tuple[int, Message, bytes]:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        request = Request(f"{self.address}{path}", body, headers)  # noqa: S310 - https, on loopback
         try:
-            with urlopen(request, context=tls, timeout=20) as reply:  # noqa: S310
-                return reply.status, {name.lower(): each for name, each in reply.headers.items()}
+            with urlopen(request, context=self.tls, timeout=20) as reply:  # noqa: S310
+                return reply.status, reply.headers, reply.read()
         except HTTPError as error:
-            return error.code, {name.lower(): each for name, each in error.headers.items()}
+            return error.code, error.headers, error.read()
 
-    with caddy(served.url, tmp_path) as (url, tls):
+
+@needs_caddy
+def test_caddy_speaks_https_limits_bodies_and_keeps_health_inside(
+    served: ServedTill, address: str, tmp_path: Path
+) -> None:
+    with caddy(address, served.url, tmp_path) as tls:
+        ask = Customer(address, tls, served.key())
         invoices = f"/api/v1/stores/{served.store_id}/invoices"
-        status, headers = ask(invoices, b'{"amount_sats": 50000}')
+        status, headers, body = ask(invoices, b'{"amount_sats": 50000}')
         assert status == 201
-        assert headers["strict-transport-security"] == "max-age=31536000"
-        assert "caddy" not in headers.get("server", "").lower()
-        assert announced(url, tls, invoices, 70_000) == 413
+        made = json.loads(body)
+        assert made["checkout_url"] == f"{address}/i/{made['id']}"
+        assert headers.get_all("Strict-Transport-Security") == ["max-age=31536000"]
+        assert "caddy" not in (headers["Server"] or "").lower()
+        assert announced(address, tls, invoices, 70_000) == 413
         for path in ("/health", "/health/live", "/health/ready"):
             assert ask(path)[0] == 404
+
+
+@needs_caddy
+def test_behind_caddy_a_customer_finds_the_invoice_while_no_payment_is_seen(
+    served: ServedTill, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chain source is away, and so are all workers."""
+    asked: list[Findings] = []
+    find = Health.findings
+
+    async def counted(self: Health) -> Findings:
+        asked.append(await find(self))
+        return asked[-1]
+
+    def away(_: EsploraChain) -> int:
+        raise ChainError("The chain source is away.")
+
+    monkeypatch.setattr(EsploraChain, "height", away)
+    monkeypatch.setattr(health, "LATELY", 0.0)
+    monkeypatch.setattr(health, "FRESH", 0.0)
+    monkeypatch.setattr(Health, "findings", counted)
+    with caddy(address, served.url, tmp_path) as tls:
+        ask = Customer(address, tls, served.key())
+        invoices = f"/api/v1/stores/{served.store_id}/invoices"
+        made = json.loads(ask(invoices, b'{"amount_sats": 50000}')[2])
+        deadline = time.monotonic() + 20
+        while len(asked) < 2:
+            assert time.monotonic() < deadline, "Caddy does not ask how the server is"
+            time.sleep(0.1)
+        assert {each.overall for each in asked} == {Overall.BLIND}
+        assert {each.parts["chain"] for each in asked} == {Word.AWAY}
+        status, _, page = ask(f"/i/{made['id']}")
+        assert (status, b"Waiting for your payment" in page) == (200, True)

@@ -43,6 +43,8 @@ def test_what_a_new_file_shows_is_the_default_or_an_example_and_can_be_read() ->
         ("drain", "1h", "must be a duration"),
         ("private_webhooks", 1, "must be true or false"),
         ("cold", "", "must be text"),
+        ("public_url", "pay.example", "must be a site's address"),
+        ("public_url", "", "must be text"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(key: str, value: Any, words: str) -> None:

@@ -17,6 +17,7 @@ from dovetail.merchant.api.limits import Limits, Rate
 from dovetail.merchant.data import api_keys
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.messages import Scope
+from dovetail.merchant.public_url import PublicUrl
 from dovetail.merchant.server import serving
 
 T = TypeVar("T")
@@ -55,7 +56,9 @@ class ServedTill:
 
 
 @contextmanager
-def open_served(folder: Path, place: str, *, limits: Limits = WIDE) -> Generator[ServedTill]:
+def open_served(
+    folder: Path, place: str, *, limits: Limits = WIDE, public: PublicUrl | None = None
+) -> Generator[ServedTill]:
     """Serve a shop with this database in the block."""
     ready: Future[ServedTill] = Future()
     stop = asyncio.Event()
@@ -64,7 +67,7 @@ def open_served(folder: Path, place: str, *, limits: Limits = WIDE) -> Generator
         async def serve() -> None:
             async with (
                 open_till(world, database, works=False) as till,
-                serving(till.parts, "127.0.0.1", 0, limits=limits) as url,
+                serving(till.parts, "127.0.0.1", 0, limits=limits, public=public) as url,
             ):
                 ready.set_result(ServedTill(url, till, asyncio.get_running_loop()))
                 await stop.wait()

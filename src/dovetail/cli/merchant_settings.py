@@ -14,6 +14,7 @@ from dovetail.cli.config import readers
 from dovetail.cli.config.table import Key
 from dovetail.cli.option_types import Place
 from dovetail.errors import ConfigurationError
+from dovetail.merchant.public_url import PublicUrl
 from dovetail.merchant.services.rates import APART, SOURCES
 from dovetail.serving.client_shares import OWN_PROXIES
 
@@ -33,6 +34,7 @@ class MerchantSettings:
     signer_cert: Path | None = None
     signer_key: Path | None = None
     cold: str | None = None
+    public_url: PublicUrl | None = None
     rates: tuple[str, ...] = ()
     rates_apart: Decimal = APART
     private_webhooks: bool = False
@@ -66,6 +68,10 @@ def _origins(key: str, value: Any) -> tuple[str, ...]:
             f"`{key}` must list origins, such as https://shop.example: correct it."
         )
     return found
+
+
+def _site(key: str, value: Any) -> PublicUrl:
+    return PublicUrl.parse(readers.text(key, value), name=key)
 
 
 def _place(key: str, value: Any) -> tuple[str, int]:
@@ -145,6 +151,16 @@ KEYS = (
         "The public descriptor of cold storage, of the kind wpkh or tr and ending in /0/*. Payjoins"
         " settle there. The signer reads it, and signs no payjoin that pays elsewhere.",
         "wpkh([d34db33f/84h/0h/0h]xpub.../0/*)",
+    ),
+    Key(
+        "public_url",
+        _site,
+        None,
+        "none: for this machine alone",
+        "Where customers, users and programs reach the shop: the https address of the proxy in"
+        " front of it, without a path. Links are made from it, and a request for another host is"
+        " refused.",
+        "https://pay.example",
     ),
     Key(
         "rates",

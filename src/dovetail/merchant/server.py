@@ -14,6 +14,7 @@ from dovetail.merchant import dashboard, greenfield, pages
 from dovetail.merchant.api import make_app
 from dovetail.merchant.api.event_feed import EventFeed, Pace
 from dovetail.merchant.api.limits import Limits
+from dovetail.merchant.public_url import PublicUrl
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.metrics import Metrics
 from dovetail.merchant.services.parts import Parts
@@ -39,22 +40,24 @@ class QuietServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(
+async def serving(  # noqa: PLR0913 - all but three are optional
     parts: Parts,
     host: str,
     port: int,
     *,
     limits: Limits | None = None,
     clients: Clients | None = None,
+    public: PublicUrl | None = None,
     pace: Pace | None = None,
     health: Health | None = None,
     metrics: Metrics | None = None,
 ) -> AsyncGenerator[str]:
     """Serve in the block; yields the URL. Raises `ConfigurationError` for a port that is taken.
 
-    `clients` says which addresses are the operator's own proxies, and `pace` how event streams are
-    fed. After the block the server tells that it stops, and goes on for `limits.drain` seconds, in
-    which a proxy finds another one. Then it ends the event streams, and finishes the open requests.
+    `clients` says which addresses are the operator's own proxies, `public` where the shop is
+    reached (None: by this machine alone), and `pace` how event streams are fed. After the block the
+    server tells that it stops, and goes on for `limits.drain` seconds, in which a proxy finds
+    another one. Then it ends the event streams, and finishes the open requests.
     """
     limited, healthy = limits or Limits(), health or Health(parts)
     allow_many_files(CONNECTIONS)
@@ -71,6 +74,7 @@ async def serving(
             parts,
             limits=limited,
             clients=clients,
+            public=public,
             feed=feed,
             health=healthy,
             metrics=metrics,

@@ -39,6 +39,7 @@ def test_a_check_tells_of_every_part_though_all_are_away(shop: Cli, tmp_path: Pa
         "chain": False,
         "directory": False,
         "signer": False,
+        "public_url": True,
         "rates": True,
     }
     assert found["signer"][1] == (
@@ -46,10 +47,10 @@ def test_a_check_tells_of_every_part_though_all_are_away(shop: Cli, tmp_path: Pa
     )
     said = shop("merchant", "check", *where)
     assert said.code == 1
-    assert len(said.lines) == 5
-    assert said.lines[0].startswith("WRONG  database   Dovetail cannot reach")
-    assert said.lines[4] == "ok     rates      No source is set: invoices are in satoshis alone."
-    assert said.err.strip() == "To mend: 4 of 5, marked WRONG. Then run the check again."
+    assert len(said.lines) == 6
+    assert said.lines[0].startswith("WRONG  database    Dovetail cannot reach")
+    assert said.lines[5] == "ok     rates       No source is set: invoices are in satoshis alone."
+    assert said.err.strip() == "To mend: 4 of 6, marked WRONG. Then run the check again."
 
 
 def test_a_check_names_a_relay_of_the_directorys_operator(shop: Cli) -> None:
@@ -83,6 +84,7 @@ def test_a_check_of_a_shop_that_is_whole(person, tmp_path: Path, chain: RegtestS
             ),
             "directory": (True, "It answers through a relay."),
             "signer": (True, "It answers, and settles in cold storage."),
+            "public_url": (True, "It is not set: the server answers this machine alone."),
             "rates": (True, "No source is set: invoices are in satoshis alone."),
         }
 
@@ -100,9 +102,31 @@ def test_a_check_finds_a_signer_with_another_wallet(shop: Cli, tmp_path: Path) -
 def test_a_check_finds_the_clock_behind(shop: Cli, chain: RegtestServer, monkeypatch) -> None:
     chain.node.mine(1)
     shop.settings["chain"] = chain.url
-    monkeypatch.setattr(agent, "now", lambda: UnixTime(int(time.time()) - 5 * 86_400))
+    monkeypatch.setattr(agent, "now", lambda: UnixTime(int(time.time()) - 5 * 86_400 - 3_600))
     well, words = checked(shop)["chain"]
     assert (well, words[:29]) == (False, "The clock here is 5 days behi")
+
+
+def test_a_check_refuses_a_public_url_without_tls_but_for_play_money(shop: Cli, settings) -> None:
+    settings('public_url = "http://pay.example"')
+    assert checked(shop)["public_url"] == (True, "Pages and links begin with http://pay.example/.")
+    shop.settings["network"] = "signet"
+    well, words = checked(shop)["public_url"]
+    assert not well
+    assert words.startswith("`public_url` must begin with https://, as http shows passwords")
+    said = serve(shop)
+    assert (said.code, "`public_url` must begin with https://" in said.err) == (2, True)
+
+
+def test_a_check_misses_the_header_in_which_a_proxy_tells_of_its_clients(
+    shop: Cli, settings
+) -> None:
+    settings('public_url = "https://pay.example"')
+    well, words = checked(shop)["public_url"]
+    assert not well
+    assert words.startswith("`client_header` is not set, so that the requests of nobody")
+    settings('public_url = "https://pay.example"', 'client_header = "x-forwarded-for"')
+    assert checked(shop)["public_url"] == (True, "Pages and links begin with https://pay.example/.")
 
 
 def test_a_check_finds_rates_away(shop: Cli, settings, monkeypatch) -> None:
@@ -146,6 +170,6 @@ def test_a_check_misses_workers_and_changes_no_schema(shop: Cli, url: str) -> No
 def test_what_has_no_room_in_a_terminal_goes_on_below(shop: Cli, monkeypatch) -> None:
     monkeypatch.setattr(terminal, "width", lambda _: 60)
     said = shop("merchant", "check", "--signer", str(shop.folder / "nobody.sock"))
-    assert "WRONG  chain      There is no connection to the chain" in said.lines
-    assert "                  server, as nothing listens at its port:" in said.lines
+    assert "WRONG  chain       There is no connection to the chain" in said.lines
+    assert "                   server, as nothing listens at its port:" in said.lines
     assert all(len(each) <= 60 for each in said.lines if "nobody.sock" not in each)

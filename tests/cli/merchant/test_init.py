@@ -188,6 +188,8 @@ def test_every_wrong_answer_is_one_sentence_with_its_key(owner: Owner) -> None:
         ({"relays": []}, "`relays`"),
         ({"name": "a\nb"}, "`name` must be one line"),
         ({"name": 5}, "`name` must be one line"),
+        ({"public_url": 5}, "`public_url` must be text"),
+        ({"public_url": "https://pay.example/shop"}, "without a path"),
         ({"password_file": "/nowhere/at/all"}, "`password_file`: "),
         ({"netwrk": "regtest"}, "no answer `netwrk`: did you mean `network`?"),
         ({"database": "mysql://x"}, "`database` must be a file's path"),
@@ -299,6 +301,8 @@ def test_a_person_is_asked_and_asked_again(owner: Owner, hidden: list[str]) -> N
         DEAD,
         answers["relays"][0],
         answers["name"],
+        "pay.example",
+        "https://pay.example/",
         answers["user"],
         "y",
     )
@@ -310,11 +314,13 @@ def test_a_person_is_asked_and_asked_again(owner: Owner, hidden: list[str]) -> N
         "Its first address is bcrt1",
         "There is no connection to the chain server",
         "5. The name of the shop",
+        "`public_url` must be a site's address",
         "A password has at least 12 characters",
         "Is that right?",
     ):
         assert words in said.err, words
     assert owner.told()["chain"] == answers["chain"]
+    assert owner.told()["merchant"]["public_url"] == "https://pay.example"
     assert PASSWORD not in said.err
 
 
@@ -323,7 +329,7 @@ def test_who_says_no_gets_nothing(owner: Owner, hidden: list[str]) -> None:
     answers = owner.answers
     said = owner.typed(
         *("regtest", "", answers["chain"], answers["directory"], answers["relays"][0]),
-        *("Shop", "Ada", "n"),
+        *("Shop", "", "Ada", "n"),
     )
     assert said.code == 1
     assert "Payments stay in the hot wallet" in said.err
@@ -334,7 +340,7 @@ def test_who_says_no_gets_nothing(owner: Owner, hidden: list[str]) -> None:
 def test_what_is_set_already_needs_no_typing(owner: Owner, hidden: list[str]) -> None:
     owner.init()
     hidden += [PASSWORD, PASSWORD]
-    said = owner.typed("", "", "", "", "", "Ada's bakery", "Ada", "y")
+    said = owner.typed("", "", "", "", "", "Ada's bakery", "", "Ada", "y")
     assert said.code == 0, said.err
     assert f"Chain source [{owner.answers['chain']}]" in said.err + said.out
 

@@ -98,7 +98,7 @@ async def dialled(url: str, *, buffer: int | None = None) -> AsyncIterator[Line]
 
 def request(method: str, path: str, *, secret: str = "", body: bytes = b"", **more: str) -> bytes:
     """A request; names of headers have `_` for `-`."""
-    fields = {"host": "shop", **({"authorization": f"Bearer {secret}"} if secret else {})}
+    fields = {"host": "localhost", **({"authorization": f"Bearer {secret}"} if secret else {})}
     if body:
         fields |= {"content-type": "application/json", "content-length": str(len(body))}
     fields |= {name.replace("_", "-"): value for name, value in more.items()}
@@ -108,6 +108,7 @@ def request(method: str, path: str, *, secret: str = "", body: bytes = b"", **mo
 
 async def ask(url: str, method: str, path: str, **more: Any) -> Told:
     """One request on a connection of its own."""
+    given = {"host": urlsplit(url).netloc} | more
     async with dialled(url) as line:
-        await line.send(request(method, path, **more))
+        await line.send(request(method, path, **given))
         return await line.answer()

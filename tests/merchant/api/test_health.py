@@ -101,9 +101,9 @@ async def test_what_is_away_is_named_and_nothing_secret_is_told(database, tmp_pa
         serving(parts, "127.0.0.1", 0) as url,
     ):
         status, told = await _ready(url)
-        assert status == 503
+        assert status == 200
         assert told == {
-            "status": "not-ready",
+            "status": "blind",
             "database": "ok",
             "chain": "away",
             "workers": "none",
@@ -139,6 +139,7 @@ async def test_a_database_that_is_away_is_told(database, regtest, signer, monkey
     async with healthy(database, regtest, signer) as (health, _):
         found = await health.findings()
         assert (found.overall, found.parts["database"]) == (Overall.NOT_READY, Word.AWAY)
+        assert not found.takes_requests
 
 
 async def test_a_chain_source_that_was_seen_lately_counts(
@@ -155,14 +156,15 @@ async def test_a_chain_source_that_was_seen_lately_counts(
         assert (await health.findings()).parts["chain"] is Word.OK
         clock.now += module.FRESH
         found = await health.findings()
-        assert (found.overall, found.parts["chain"]) == (Overall.NOT_READY, Word.AWAY)
+        assert (found.overall, found.parts["chain"]) == (Overall.BLIND, Word.AWAY)
+        assert (found.takes_requests, found.sees_payments) == (True, False)
 
 
 async def test_an_engine_that_has_ended_is_told(database, regtest, signer) -> None:
     async with healthy(database, regtest, signer) as (health, _):
         health.works = lambda: False
         found = await health.findings()
-        assert (found.overall, found.parts["workers"]) == (Overall.NOT_READY, Word.NONE)
+        assert (found.overall, found.parts["workers"]) == (Overall.BLIND, Word.NONE)
 
 
 @pytest.mark.parametrize("place", ["postgresql"], indirect=True)

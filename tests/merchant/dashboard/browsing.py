@@ -20,6 +20,7 @@ from dovetail.merchant.dashboard import mount
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.stores import StoreRow
 from dovetail.merchant.messages import Role
+from dovetail.merchant.public_url import PublicUrl
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.services.users import Users
@@ -188,10 +189,14 @@ class Office:
         return browser
 
 
-def open_office(database: Database, clock: Clock) -> Office:
+PUBLIC = PublicUrl.parse("https://shop.example")
+
+
+def open_office(database: Database, clock: Clock, *, public: PublicUrl | None = PUBLIC) -> Office:
     parts = samples.parts_of(database, SimpleNamespace(height=lambda: 100), None, clock)
     users = Users(database, QUICK)
     for name, role in (("Ada", Role.OWNER), ("Grace", Role.MANAGER), ("Joan", Role.VIEWER)):
         users.add(name, PASSWORD, role, by="test")
-    app = make_app(parts, mounts=(pages.mount(), mount(parts, Health(parts), users=users)))
+    mounts = pages.mount(Limits()), mount(parts, Health(parts), users=users)
+    app = make_app(parts, public=public, mounts=mounts)
     return Office(database, parts, users, app)

@@ -1,6 +1,6 @@
 """The test of the whole setup, asked for in a browser."""
 
-from tests.merchant.dashboard.browsing import PASSWORD, QUICK, Browser
+from tests.merchant.dashboard.browsing import PASSWORD, PUBLIC, QUICK, Browser
 from tests.merchant.till import open_till
 
 from dovetail.merchant.api import make_app
@@ -17,7 +17,8 @@ async def test_every_part_of_a_shop_is_asked(world, tmp_path) -> None:
         users.add("Ada", PASSWORD, Role.OWNER, by="test")
         async with open_till(world, database, works=False) as till:
             parts = till.parts
-            browser = Browser(make_app(parts, mounts=(mount(parts, Health(parts), users=users),)))
+            mounts = (mount(parts, Health(parts), users=users),)
+            browser = Browser(make_app(parts, public=PUBLIC, mounts=mounts))
             await browser.sign_in()
             answer = await browser.get("/dashboard/check")
     assert answer.status == 200

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
-from tests.merchant.dashboard.browsing import BOTH, PASSWORD, Browser, Office
+from tests.merchant.dashboard.browsing import BOTH, PASSWORD, Browser, Office, open_office
 from tests.support.clock import Clock
 
 from dovetail.merchant.dashboard import sign_in
@@ -73,7 +73,8 @@ async def test_the_cookie_is_for_this_host_and_for_no_script(office) -> None:
     assert browser.jar[COOKIE] not in (await browser.get(PAGE)).text
 
 
-async def test_on_the_own_machine_plain_http_is_enough(office) -> None:
+async def test_on_the_own_machine_plain_http_is_enough(database, clock) -> None:
+    office = open_office(database, clock, public=None)
     browser = office.browser(host="127.0.0.1:8080", scheme="http")
     assert (await browser.sign_in()).status == 303
     assert set(browser.jar) == {"dovetail", "dovetail-browser"}

@@ -92,6 +92,15 @@ def test_what_would_change_the_money_in_silence_is_refused(desk, body, path) -> 
     assert wrong[0]["message"]
 
 
+def test_a_field_that_is_not_the_callers_changes_nothing(desk) -> None:
+    """Mass assignment: software sends fields of other releases, and they are left aside."""
+    other = str(uuid4())
+    made = desk.make(id=other, storeId=other, status="Settled", paidAmount="1", createdTime=1)
+    assert (made["status"], made["storeId"]) == ("New", str(desk.served.store_id))
+    assert (made["id"] != other, made["createdTime"] > 1) == (True, True)
+    assert desk.row(made["id"]).paid == 0
+
+
 def test_a_price_without_a_source_of_rates_says_so(desk) -> None:
     status, told = desk("POST", f"{desk.store}/invoices", {"amount": "5", "currency": "EUR"})
     assert (status, told["code"]) == (503, "unavailable")
@@ -323,11 +332,13 @@ def test_the_page_of_an_invoice_is_found_by_the_address_that_plugins_make(desk) 
     assert (b"location", f"/i/{made['id']}".encode()) in answer.headers
 
 
-def test_behind_a_proxy_the_page_has_the_address_that_the_proxy_tells(desk) -> None:
+def test_what_a_request_tells_of_its_host_makes_no_address(desk) -> None:
     made = desk.make()
     path = f"{desk.store}/invoices/{made['id']}"
-    _, told = desk("GET", path, host="pay.example", **{"x-forwarded-proto": "https"})
-    assert told["checkoutLink"] == f"https://pay.example/i/{made['id']}"
+    told = {"x-forwarded-proto": "https", "x-forwarded-host": "evil.example"}
+    assert desk("GET", path, **told)[1]["checkoutLink"] == f"{desk.served.url}/i/{made['id']}"
+    status, refused = desk("GET", path, host="evil.example")
+    assert (status, refused["code"]) == (421, "misdirected")
 
 
 @pytest.mark.parametrize(("amount", "currency"), [("0.0005", "BTC"), ("50000", "SATS")])

@@ -36,7 +36,7 @@ class Tip:
 
 
 async def _found(parts: Parts, database: Any, **setup: Any) -> dict[str, Finding]:
-    usual: dict[str, Any] = {"network": Network.REGTEST, "has_rates": False}
+    usual: dict[str, Any] = {"network": Network.REGTEST, "public": None, "has_rates": False}
     found = await findings(Setup(around=parts, database=database, **(usual | setup)))
     return {each.about: each for each in found}
 

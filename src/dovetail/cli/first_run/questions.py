@@ -13,6 +13,7 @@ from dovetail.cli.first_run import checks
 from dovetail.cli.options import NETWORKS
 from dovetail.errors import ConfigurationError
 from dovetail.merchant.messages.base import Name
+from dovetail.merchant.public_url import PublicUrl
 from dovetail.merchant.services.users import require_name
 from dovetail.merchant.wallet.descriptors import cold_descriptor
 
@@ -108,6 +109,16 @@ def _name(value: Any, _: Draft) -> Checked:
         ) from None
 
 
+def _public_url(value: Any, draft: Draft) -> Checked:
+    if not isinstance(value, str):
+        raise ConfigurationError("`public_url` must be text: correct it.")
+    if not value.strip():
+        return Checked(None)
+    found = PublicUrl.parse(value.strip())
+    found.require_safe(draft.network)
+    return Checked(str(found))
+
+
 def _user(value: Any, _: Draft) -> Checked:
     name = readers.text("user", value)
     try:
@@ -177,6 +188,14 @@ QUESTIONS = (
         check=_name,
         usual=lambda _: None,
         needs=(),
+    ),
+    Question(
+        key="public_url",
+        prompt="Address",
+        words="The address at which customers reach it, such as https://pay.example; a proxy there"
+        " speaks https. Nothing: the shop is for this machine alone.",
+        check=_public_url,
+        usual=lambda draft: draft.settings.merchant.get("public_url", ""),
     ),
     Question(
         key="user",

@@ -36,6 +36,8 @@ NEEDS_SERVER = (
     " file as database `dovetail merchant serve` does all of the work."
 )
 
+ALONE = "Only this machine is served, as `public_url` is not set."
+
 
 def serve(
     screen: Screen,
@@ -48,6 +50,8 @@ def serve(
 ) -> int:
     """Serve the API until a signal comes; see `dovetail merchant serve --help`."""
     home, settings = _settings(database=database, signer=signer, metrics=metrics)
+    if settings.public_url is not None:
+        settings.public_url.require_safe(home.network)
     return _logged(json_log, lambda: _serve(screen, place, home, settings))
 
 
@@ -121,7 +125,15 @@ async def _serve(
         health = Health(parts)
         limits = Limits(drain=settings.drain, embedded_by=settings.embedded_by)
         url = await opened.enter_async_context(
-            serving(parts, *place, limits=limits, clients=clients, health=health, metrics=metrics)
+            serving(
+                parts,
+                *place,
+                limits=limits,
+                clients=clients,
+                public=settings.public_url,
+                health=health,
+                metrics=metrics,
+            )
         )
         working = None
         if not parts.database.is_shared:
@@ -129,6 +141,8 @@ async def _serve(
             health.works = partial(_is_under_way, working)
         screen.result(url)
         screen.say("The shop's API and pages are there. Ctrl-C stops it; nothing is lost.")
+        if settings.public_url is None:
+            screen.say(ALONE)
         notifier.send(READY)
         await stop.asked.wait()
         notifier.send(STOPPING)

@@ -45,7 +45,9 @@ async def _check(screen: Screen, home: Home, settings: MerchantSettings) -> int:
                 around=around,
                 database=database,
                 network=home.network,
+                public=settings.public_url,
                 has_rates=bool(settings.rates),
+                knows_clients=settings.client_header is not None,
             )
         )
     for line in _lines(found):

@@ -99,7 +99,8 @@ def _plan(settings: Settings, found: dict[str, Any], database: str | None) -> Pl
     } | {key: _plain(getattr(settings, key)) for key in _ALSO if key in given}
     if settings.wallet == CORE:
         del values["chain"]
-    inside = {"cold": found["cold"]} | ({} if database is None else {"database": database})
+    inside = {"cold": found["cold"], "public_url": found["public_url"]}
+    inside |= {} if database is None else {"database": database}
     network = Network(found["network"])
     home = Home(replace(settings, network=network.value), network)
     known = settings.merchant.get("database")

@@ -24,6 +24,8 @@ from dovetail.merchant.api.limits import Buckets, Limits
 from dovetail.merchant.api.mounts import Mount, as_problem, handlers
 from dovetail.merchant.api.routes import invoices, refunds, shop
 from dovetail.merchant.api.routes.common import ApiRequest
+from dovetail.merchant.api.site import Site
+from dovetail.merchant.public_url import PublicUrl
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.services.metrics import Metrics
@@ -46,6 +48,7 @@ def make_app(
     *,
     limits: Limits | None = None,
     clients: Clients | None = None,
+    public: PublicUrl | None = None,
     feed: EventFeed | None = None,
     health: Health | None = None,
     metrics: Metrics | None = None,
@@ -53,12 +56,13 @@ def make_app(
 ) -> Door:
     """The application over these parts, which stay open; `mounts` are served beside the API.
 
-    `clients` says which addresses are the operator's own proxies. The caller closes the `feed` of
+    `clients` says which addresses are the operator's own proxies, and `public` is where the shop is
+    reached; None: by this machine alone. The caller closes the `feed` of
     event streams, and tells `health` when the server begins to stop.
     """
     limited = limits or Limits()
     addresses = Buckets(limited.address)
-    healthy = health or Health(parts)
+    healthy, site = health or Health(parts), Site(public)
     own = Router(PATH, route_handlers=[document, *ROUTERS])
     served = (*mounts, Mount(routers=(own,), has=lambda _: True, refusal=as_problem))
     api = Litestar(
@@ -72,6 +76,7 @@ def make_app(
                 "feed": feed or EventFeed(parts.database, limited),
                 "access": Keys(parts.database, limited, addresses),
                 "embedded_by": limited.embedded_by,
+                "site": site,
                 "health": healthy,
             }
         ),
@@ -91,6 +96,7 @@ def make_app(
         limits=limited,
         addresses=addresses,
         clients=clients or Clients(),
+        site=site,
         health=HealthPages(healthy),
         answered=None if metrics is None else metrics.answered,
         mounts=served,

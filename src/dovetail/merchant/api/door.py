@@ -1,7 +1,8 @@
 """The outermost part of the application: what holds for each request, before any route.
 
-It gives each request an id and each answer its security headers, limits clients by address, and
-reads the body within its limits of size and time. So no route meets a slow or large body.
+It gives each request an id and each answer its security headers, limits clients by address, answers
+to no other name than its own, and reads the body within its limits of size and time. So no route
+meets a slow or large body.
 """
 
 import logging
@@ -18,6 +19,7 @@ from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
 from dovetail.merchant.api.mounts import Mount, mount_at
 from dovetail.merchant.api.problems import Kind, Refused, retry_later
+from dovetail.merchant.api.site import Site
 from dovetail.serving.asgi import Message, Receive, Scope, Send, media_type, read_body
 from dovetail.serving.client_shares import Clients
 from dovetail.serving.logs import about
@@ -40,6 +42,15 @@ Answered = Callable[[str, str, int, float | None], None]
 
 NO_ROUTE = "none"
 _STREAM = "/stream"
+_TOLD = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.MISDIRECTED_REQUEST,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+"""What the log tells of each refusal: whoever tries what they may not do."""
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -56,6 +67,7 @@ class Door:
         limits: Limits,
         addresses: Buckets,
         clients: Clients,
+        site: Site,
         health: HealthPages,
         answered: Answered | None = None,
         mounts: Sequence[Mount],
@@ -72,6 +84,7 @@ class Door:
         self._limits = limits
         self._addresses = addresses
         self._clients = clients
+        self._site = site
         self._ids = Uuid7()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +93,7 @@ class Door:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
         began = time.monotonic()
-        answer = _Answer(send, self._ids(), tls=scope["scheme"] == "https")
+        answer = _Answer(send, self._ids(), tls=self._site.is_secure(scope))
         state = scope["state"]
         state["request_id"] = answer.request_id
         state["client"] = self._clients.of(scope)
@@ -112,12 +125,23 @@ class Door:
             answer.status,
             seconds * 1000,
         )
+        if answer.status in _TOLD:
+            who = getattr(state.get("caller") or state.get("visitor"), "who", "nobody known")
+            _log.warning(
+                "%s %s was refused with %d: asked by %s",
+                scope["method"],
+                route,
+                answer.status,
+                who,
+            )
 
     async def _admitted(self, scope: Scope, receive: Receive) -> bytes:
         """Return the body of a request that is within the limits; raises `Refused`."""
         wait = self._addresses.take(scope["state"]["client"])
         if wait:
             raise too_many(wait, "from this address")
+        if not self._site.has(scope):
+            raise Refused(Kind.MISDIRECTED)
         body = await read_body(
             scope, receive, limit=self._limits.body_bytes, seconds=self._limits.body_seconds
         )

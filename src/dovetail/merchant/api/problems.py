@@ -35,6 +35,7 @@ class Kind(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
+    MISDIRECTED = "misdirected"
     TIMEOUT = "timeout"
     CONFLICT = "conflict"
     IDEMPOTENCY_CONFLICT = "idempotency-conflict"
@@ -62,6 +63,7 @@ _STATUS = {
     Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
     Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Kind.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Kind.MISDIRECTED: HTTPStatus.MISDIRECTED_REQUEST,
     Kind.TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
     Kind.CONFLICT: HTTPStatus.CONFLICT,
     Kind.IDEMPOTENCY_CONFLICT: HTTPStatus.CONFLICT,
@@ -79,6 +81,7 @@ _WORDS = {
     Kind.MALFORMED: "The request is malformed; correct it.",
     Kind.NOT_FOUND: "Nothing is here for this key; check the path and the id.",
     Kind.METHOD_NOT_ALLOWED: "This method is not allowed here; use one of those in `Allow`.",
+    Kind.MISDIRECTED: "The server is not reached by this name: use its `public_url`.",
     Kind.INTERNAL: "The server failed at this request; tell its operator the request id.",
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -20,8 +21,8 @@ from dovetail.merchant.services.refund_payments import Trouble
 from dovetail.merchant.services.refunds import Claim
 
 
-def invoice(row: InvoiceRow) -> messages.Invoice:
-    """An invoice."""
+def invoice(row: InvoiceRow, origin: str) -> messages.Invoice:
+    """An invoice; `origin` is that of its page."""
     return messages.Invoice(
         id=row.id,
         store_id=row.store_id,
@@ -38,6 +39,7 @@ def invoice(row: InvoiceRow) -> messages.Invoice:
         order_id=row.order_id,
         metadata=_object(row.metadata),
         redirect_url=row.redirect_url,
+        checkout_url=checkout_url(origin, row.id),
         address=row.address,
         payment_uri=row.uri,
         payjoin=offer(row),
@@ -46,6 +48,16 @@ def invoice(row: InvoiceRow) -> messages.Invoice:
         monitored_until=int(row.monitored_until),
         sequence=row.events,
     )
+
+
+def checkout_url(origin: str, invoice_id: UUID) -> str:
+    """The address of an invoice's page."""
+    return f"{origin}/i/{invoice_id}"
+
+
+def claim_url(origin: str, token: str) -> str:
+    """The address of a refund's page, whose token is its key."""
+    return f"{origin}/claims/{token}"
 
 
 def offer(row: InvoiceRow) -> messages.PayjoinOffer:
@@ -100,9 +112,13 @@ def event(row: EventRow) -> messages.Event:
 
 
 def refund(
-    row: RefundRow, *, token: str | None = None, steps: Sequence[StepRow] = ()
+    row: RefundRow,
+    *,
+    token: str | None = None,
+    origin: str = "",
+    steps: Sequence[StepRow] = (),
 ) -> messages.Refund:
-    """A refund."""
+    """A refund; `origin` is that of the page to which the token belongs."""
     return messages.Refund(
         id=row.id,
         invoice_id=row.invoice_id,
@@ -120,6 +136,7 @@ def refund(
         trouble=row.trouble,
         trouble_words="" if row.trouble is None else Trouble(row.trouble).words,
         claim_token=token,
+        claim_url=None if token is None else claim_url(origin, token),
         steps=tuple(
             messages.RefundEntry(
                 number=each.number,

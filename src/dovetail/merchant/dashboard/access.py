@@ -4,9 +4,8 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, cast
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
@@ -14,12 +13,13 @@ from litestar.handlers import BaseRouteHandler
 from litestar.response import Redirect
 
 from dovetail.merchant.api.problems import Kind, Refused
-from dovetail.merchant.api.routes.common import in_thread
+from dovetail.merchant.api.routes.common import in_thread, site_of
 from dovetail.merchant.dashboard.desk import desk_at
 from dovetail.merchant.data.users import UserRow
 from dovetail.merchant.messages import Role, Scope
 from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.services.sign_in import form_token, is_form_token
+from dovetail.serving import asgi
 
 PATH = "/dashboard"
 SIGN_IN = f"{PATH}/sign-in"
@@ -40,7 +40,6 @@ _OWN_PATH = re.compile(
     rf"|(?:{'|'.join(CONSENT)})(\?[A-Za-z0-9_=&%+.:/?@,;!'()*~$-]*)?",
     re.ASCII,
 )  # no dots, and no two slashes together: nothing that a browser could take for another host
-_LOCAL = "localhost"
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
@@ -123,13 +122,13 @@ class Needs:
         if token is None or found is None:
             raise NotSignedInError
         visitor = Visitor(found.user, token)
+        connection.scope["state"]["visitor"] = visitor
         if _method(connection) == "POST":
             require_form(connection, token)
         if (self.scope is not None and not visitor.may(self.scope)) or (
             self.owner and not visitor.is_owner
         ):
             raise Refused(Kind.FORBIDDEN, ROLE)
-        connection.scope["state"]["visitor"] = visitor
 
 
 def visitor_of(request: Request[Any, Any, Any]) -> Visitor:
@@ -165,34 +164,21 @@ def require_form(connection: AnyConnection, token: str) -> None:
     """
     site = connection.headers.get("sec-fetch-site", "same-origin")
     origin = connection.headers.get("origin")
-    host = connection.headers.get("host", "")
-    is_ours = origin is None or (urlsplit(origin).netloc == host and host != "")
+    is_ours = origin is None or origin == site_of(connection).origin(_scope(connection))
     if site != "same-origin" or not is_ours or (origin is None and not _tells_site(connection)):
         raise Refused(Kind.FORBIDDEN, ELSEWHERE)
     if not is_form_token(token, form_of(connection).one(FIELD)):
         raise Refused(Kind.FORBIDDEN, OUT_OF_DATE)
 
 
-def is_local(connection: AnyConnection) -> bool:
-    """Whether the browser speaks with a server on its own machine, without TLS."""
-    name = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
-    if connection.scope["scheme"] != "http":
-        return False
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == _LOCAL
+def is_secure(connection: AnyConnection) -> bool:
+    """Whether browsers reach the dashboard by TLS."""
+    return site_of(connection).is_secure(_scope(connection))
 
 
 def cookie_of(connection: AnyConnection, name: str = "dovetail") -> str:
     """The name of a cookie; browsers let no other host and no plain HTTP set `__Host-`."""
-    return name if is_local(connection) else f"__Host-{name}"
-
-
-def origin_of(connection: AnyConnection) -> str:
-    """The origin of the dashboard, as the browser has it (RFC 6454)."""
-    scheme = "http" if is_local(connection) else "https"
-    return f"{scheme}://{connection.headers.get('host', '')}"
+    return f"__Host-{name}" if is_secure(connection) else name
 
 
 def set_cookie(
@@ -212,7 +198,7 @@ def set_cookie(
         value,
         max_age=seconds,
         path="/",
-        secure=not is_local(connection),
+        secure=is_secure(connection),
         httponly=True,
         samesite="strict",
     )
@@ -225,7 +211,7 @@ def drop_cookie(answer: Response[Any], connection: AnyConnection, name: str = "d
         "",
         max_age=0,
         path="/",
-        secure=not is_local(connection),
+        secure=is_secure(connection),
         httponly=True,
         samesite="strict",
     )
@@ -266,5 +252,8 @@ def _tells_site(connection: AnyConnection) -> bool:
 
 
 def _method(connection: AnyConnection) -> str:
-    scope = cast("Mapping[str, Any]", connection.scope)
-    return str(scope["method"])
+    return str(_scope(connection)["method"])
+
+
+def _scope(connection: AnyConnection) -> asgi.Scope:
+    return cast("asgi.Scope", connection.scope)

@@ -12,13 +12,12 @@ from litestar.response import Redirect
 
 from dovetail.errors import ConfigurationError, UsageError
 from dovetail.merchant.api.problems import not_found
-from dovetail.merchant.api.routes.common import ApiRequest, in_thread, parts_of
+from dovetail.merchant.api.routes.common import ApiRequest, in_thread, origin_of, parts_of
 from dovetail.merchant.dashboard.access import (
     PATH,
     Form,
     Needs,
     form_of,
-    origin_of,
     visitor_of,
 )
 from dovetail.merchant.dashboard.browsers import browser_of

@@ -14,10 +14,11 @@ from sqlalchemy import Connection
 from dovetail.bitcoin import Sats
 from dovetail.bitcoin.units import MAX_SATS
 from dovetail.merchant.api.problems import not_found
-from dovetail.merchant.api.routes.common import ApiRequest, in_thread, parts_of
+from dovetail.merchant.api.routes.common import ApiRequest, in_thread, origin_of, parts_of
 from dovetail.merchant.api.sessions_view import session_view
+from dovetail.merchant.api.views import claim_url
 from dovetail.merchant.dashboard import exports, story, words
-from dovetail.merchant.dashboard.access import PATH, Needs, form_of, is_local, visitor_of
+from dovetail.merchant.dashboard.access import PATH, Needs, form_of, visitor_of
 from dovetail.merchant.dashboard.desk import desk_of
 from dovetail.merchant.dashboard.rendering import HEADERS, link, page
 from dovetail.merchant.dashboard.search import Search, uuid_of
@@ -137,8 +138,7 @@ async def ask_refund(request: ApiRequest, invoice_id: FromPath[str]) -> Response
         )
     except RefundRefused as refused:
         return await _shown(request, known, error=str(refused))
-    scheme = "http" if is_local(request) else "https"
-    url = f"{scheme}://{request.headers.get('host', '')}/claims/{token}"
+    url = claim_url(origin_of(request), token)
     return page(request, "refund-made.html", row=row, url=url)
 
 

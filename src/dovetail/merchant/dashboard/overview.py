@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import ConfigurationError
-from dovetail.merchant.api.routes.common import ApiRequest, parts_of
+from dovetail.merchant.api.routes.common import ApiRequest, parts_of, site_of
 from dovetail.merchant.dashboard.access import PATH, Needs
 from dovetail.merchant.dashboard.charts import Chart, Fees, Way, chart_of, fees_of, since
 from dovetail.merchant.dashboard.desk import desk_of
@@ -36,6 +36,7 @@ _OVERALL = {
     ),
     Overall.STOPPING: Badge(phrase("This server is stopping."), "open"),
 }
+_OVERALL[Overall.BLIND] = _OVERALL[Overall.NOT_READY]
 _WORDS = {
     Word.OK: Badge(phrase("Well"), "good"),
     Word.AWAY: Badge(phrase("Does not answer"), "bad"),
@@ -104,7 +105,11 @@ async def show_check(request: ApiRequest) -> Response[str]:
     if not known:
         raise ConfigurationError(NO_WALLET)
     setup = Setup(
-        around=parts, database=parts.database, network=known[0].network, has_rates=has_rates
+        around=parts,
+        database=parts.database,
+        network=known[0].network,
+        public=site_of(request).public,
+        has_rates=has_rates,
     )
     return page(request, "check.html", findings=await findings(setup))
 

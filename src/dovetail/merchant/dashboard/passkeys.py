@@ -12,12 +12,11 @@ from litestar.response import Redirect
 
 from dovetail.errors import UsageError
 from dovetail.merchant.api.problems import Kind, Refused, not_found
-from dovetail.merchant.api.routes.common import ApiRequest, in_thread
+from dovetail.merchant.api.routes.common import ApiRequest, in_thread, origin_of
 from dovetail.merchant.dashboard.access import (
     SIGN_IN,
     Needs,
     form_of,
-    origin_of,
     own_path,
     require_form,
     visitor_of,

@@ -1,4 +1,4 @@
-"""What the routes share: the store and the invoice of a path, the server's URL, the audit trail."""
+"""What the routes share: the store and the invoice of a path, and the audit trail."""
 
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from dovetail.merchant.api.problems import not_found
 from dovetail.merchant.api.routes.common import (
     ApiRequest,
     caller,
+    origin_of,
     parts_of,
     visible_invoice,
     visible_store,
@@ -24,13 +25,6 @@ def body_of(request: ApiRequest) -> bytes:
     """The body of a request, which the door has read."""
     body: bytes = request.scope["state"]["body"]
     return body
-
-
-def base_of(request: ApiRequest) -> str:
-    """The URL of this server as the caller reaches it; behind a proxy, as that tells it."""
-    told = request.headers.get("x-forwarded-proto", "")
-    scheme = told if told in ("http", "https") else request.scope["scheme"]
-    return f"{scheme}://{request.headers.get('host', 'localhost')}"
 
 
 async def invoice_in(request: ApiRequest, store_id: UUID, invoice_id: UUID) -> InvoiceRow:
@@ -53,7 +47,7 @@ async def view(request: ApiRequest, row: InvoiceRow) -> messages.Invoice:
     """An invoice as it is shown; the payments are looked at where it was paid late."""
     is_late = row.exception is InvoiceException.LATE
     state = await state_of(request, row) if is_late else None
-    return mapping.invoice(row, state, base_of(request))
+    return mapping.invoice(row, state, origin_of(request))
 
 
 def note(

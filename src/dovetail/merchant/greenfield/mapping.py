@@ -1,10 +1,10 @@
 """Rows of the shop as the Greenfield API shows them."""
 
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
+from dovetail.merchant.api.views import checkout_url
 from dovetail.merchant.data.deliveries import ACCEPTED, DeliveryRow
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.refunds import RefundRow
@@ -34,8 +34,8 @@ MARKS = ("Settled", "Invalid")
 """How a person can decide about an invoice."""
 
 
-def invoice(row: InvoiceRow, state: InvoiceState | None, base: str) -> messages.Invoice:
-    """An invoice; `state` is its state now where it was paid late, and `base` the server's URL."""
+def invoice(row: InvoiceRow, state: InvoiceState | None, origin: str) -> messages.Invoice:
+    """An invoice; `state` is its state now where it was paid late, and `origin` its page's."""
     amount, currency = asked_for(row)
     status = btcpay.STATUSES[row.status]
     return messages.Invoice(
@@ -44,7 +44,7 @@ def invoice(row: InvoiceRow, state: InvoiceState | None, base: str) -> messages.
         amount=amount,
         paid_amount=paid_for(row),
         currency=currency,
-        checkout_link=checkout_link(base, row.id),
+        checkout_link=checkout_url(origin, row.id),
         created_time=int(row.created_at),
         expiration_time=int(row.expires_at),
         monitoring_expiration=int(row.monitored_until),
@@ -64,11 +64,6 @@ def invoice(row: InvoiceRow, state: InvoiceState | None, base: str) -> messages.
             redirect_url=row.redirect_url,
         ),
     )
-
-
-def checkout_link(base: str, invoice_id: UUID) -> str:
-    """Return the address of an invoice's page."""
-    return f"{base}/i/{invoice_id}"
 
 
 def payment_method(

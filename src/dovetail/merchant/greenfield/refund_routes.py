@@ -15,16 +15,18 @@ from dovetail.merchant.api.routes.common import (
     ApiRequest,
     caller,
     in_thread,
+    origin_of,
     parts_of,
     visible_store,
 )
+from dovetail.merchant.api.views import claim_url
 from dovetail.merchant.data import invoices
 from dovetail.merchant.data import refunds as rows
 from dovetail.merchant.data.invoices import InvoiceFilter, InvoiceRow
 from dovetail.merchant.greenfield import mapping, messages
 from dovetail.merchant.greenfield.access import Permitted
 from dovetail.merchant.greenfield.amounts import asked_for, plain, sats_of
-from dovetail.merchant.greenfield.common import base_of, body_of, invoice_in
+from dovetail.merchant.greenfield.common import body_of, invoice_in
 from dovetail.merchant.greenfield.errors import asked, converted
 from dovetail.merchant.invoices.btcpay import UNITS
 from dovetail.merchant.messages import Scope
@@ -213,5 +215,5 @@ async def _made(
         reason=(description or name or "")[:MOST_REASON] or None,
         expires_in=EXPIRES_IN if expires_at is None else expires_at - parts.clock(),
     )
-    page = f"{base_of(request)}/claims/{token}"
+    page = claim_url(origin_of(request), token)
     return mapping.pull_payment(made, name, description, page)

@@ -144,4 +144,4 @@ def _key(request: ApiRequest) -> messages.ApiKey:
 
 async def _is_ready(request: ApiRequest) -> bool:
     found = await request.app.state.health.findings()
-    return bool(found.takes_requests)
+    return bool(found.sees_payments)

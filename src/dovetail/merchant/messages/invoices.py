@@ -93,6 +93,8 @@ class Invoice(Answer, frozen=True, kw_only=True):
     order_id: str | None = None
     metadata: dict[str, Any]
     redirect_url: str | None = None
+    checkout_url: str | None = None
+    """The page on which the customer pays. None: the server is older than this field."""
     address: str
     payment_uri: str | None = None
     """What to show the customer (BIP 321); it stays the same. None: it is made on the first

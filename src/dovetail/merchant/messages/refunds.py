@@ -74,6 +74,8 @@ class Refund(Answer, frozen=True, kw_only=True):
     claim_token: str | None = None
     """The secret of the customer's claim link; it is told only when the refund is made. If it is
     lost, cancel the refund and make another one."""
+    claim_url: str | None = None
+    """The customer's claim link itself, told like its secret."""
     steps: tuple[RefundEntry, ...] = ()
     """What happened to it, where it was asked for by itself."""
 

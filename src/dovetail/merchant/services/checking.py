@@ -8,6 +8,7 @@ from dovetail.bitcoin import Network, Sats
 from dovetail.errors import ConfigurationError, DovetailError
 from dovetail.merchant.data import stores, wallets, workers
 from dovetail.merchant.data.database import Database
+from dovetail.merchant.public_url import PublicUrl
 from dovetail.merchant.services.clocks import (
     require_chains_time,
     require_databases_time,
@@ -37,7 +38,10 @@ class Setup:
     database: Database | DovetailError
     """The database, or why it cannot be opened."""
     network: Network
+    public: PublicUrl | None
     has_rates: bool
+    knows_clients: bool = True
+    """Whether the server learns the address of a client behind a proxy."""
 
 
 async def findings(setup: Setup) -> list[Finding]:
@@ -47,6 +51,7 @@ async def findings(setup: Setup) -> list[Finding]:
         "chain": _chain,
         "directory": _directory,
         "signer": _signer,
+        "public_url": _public_url,
         "rates": _rates,
     }
     database = setup.database
@@ -112,6 +117,19 @@ async def _signer(setup: Setup) -> str:
         )
     cold = "settles in cold storage" if held[1] else "keeps payments hot, as `cold` is not set"
     return f"It answers, and {cold}."
+
+
+async def _public_url(setup: Setup) -> str:
+    public = setup.public
+    if public is None:
+        return "It is not set: the server answers this machine alone."
+    public.require_safe(setup.network)
+    if public.is_secure and not setup.knows_clients:
+        raise ConfigurationError(
+            "`client_header` is not set, so that the requests of nobody behind the proxy are"
+            " limited: set it to the header in which your proxy tells the client's address."
+        )
+    return f"Pages and links begin with {public}/."
 
 
 async def _rates(setup: Setup) -> str:

@@ -1,4 +1,7 @@
-"""Whether this server can take payments now: each part in a word, asked every few seconds at most.
+"""How this server is: each part in a word, asked every few seconds at most.
+
+Whether it answers is one thing, and its proxy asks for it. Whether payments are seen is another:
+without a chain source a customer must still find the page of an invoice.
 
 A part that hangs costs one thread, and no request waits for it longer than a moment.
 """
@@ -46,7 +49,10 @@ class Overall(StrEnum):
     READY = "ready"
     DEGRADED = "degraded"
     """Payments come in, and no payjoin is offered."""
+    BLIND = "blind"
+    """Requests are answered, and no payment is seen: the chain source or all workers are away."""
     NOT_READY = "not-ready"
+    """Nothing can be answered: the database is away, or has another schema."""
     STOPPING = "stopping"
 
 
@@ -60,6 +66,11 @@ class Findings:
     @property
     def takes_requests(self) -> bool:
         """Whether a proxy should send requests here."""
+        return self.sees_payments or self.overall is Overall.BLIND
+
+    @property
+    def sees_payments(self) -> bool:
+        """Whether what customers pay is noticed now."""
         return self.overall in (Overall.READY, Overall.DEGRADED)
 
 
@@ -97,8 +108,10 @@ class Health:
     def _overall(self, parts: dict[str, Word]) -> Overall:
         if self._stopping:
             return Overall.STOPPING
-        if any(parts[each] is not Word.OK for each in ("database", "chain", "workers")):
+        if parts["database"] is not Word.OK:
             return Overall.NOT_READY
+        if any(parts[each] is not Word.OK for each in ("chain", "workers")):
+            return Overall.BLIND
         return Overall.READY if parts["signer"] is Word.OK else Overall.DEGRADED
 
     def _workers(self, database: Database) -> Word:

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 from uuid import UUID
 
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.params import QueryParameter
 
 from dovetail.merchant.api.caller import Caller, Keys, caller_of
 from dovetail.merchant.api.event_feed import EventFeed
 from dovetail.merchant.api.problems import invalid, not_found
+from dovetail.merchant.api.site import Site
 from dovetail.merchant.data import invoices, stores
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.stores import StoreRow
@@ -20,6 +22,9 @@ from dovetail.merchant.messages import Page
 from dovetail.merchant.messages.base import MAX_PAGE
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.services.parts import Parts
+
+if TYPE_CHECKING:
+    from dovetail.serving.asgi import Scope
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -52,6 +57,17 @@ def feed_of(request: ApiRequest) -> EventFeed:
     """What feeds the event streams."""
     found: EventFeed = request.app.state.feed
     return found
+
+
+def site_of(connection: ASGIConnection[Any, Any, Any, State]) -> Site:
+    """By which names the server is reached."""
+    found: Site = connection.app.state.site
+    return found
+
+
+def origin_of(request: ApiRequest) -> str:
+    """The origin of the server's pages, before the path of a link."""
+    return site_of(request).origin(cast("Scope", request.scope))
 
 
 def count_guess(request: ApiRequest) -> None:

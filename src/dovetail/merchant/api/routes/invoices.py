@@ -26,6 +26,7 @@ from dovetail.merchant.api.routes.common import (
     feed_of,
     in_thread,
     invoices_of,
+    origin_of,
     page_of,
     parse_cursor,
     parts_of,
@@ -104,7 +105,7 @@ async def create_invoice(
             "This `Idempotency-Key` came before with another request: draw a new key.",
         ) from None
     await service.payment_uri(invoice_id)
-    return views.invoice(await visible_invoice(request, invoice_id))
+    return views.invoice(await visible_invoice(request, invoice_id), origin_of(request))
 
 
 @get("/invoices", guards=[scoped(Scope.INVOICES_READ)])
@@ -137,13 +138,14 @@ async def list_invoices(
     found = await parts_of(request).database.aread(
         lambda c: rows.page(c, wanted, limit=limit + 1, before=before)
     )
-    return page_of(found, limit, views.invoice, lambda row: row.id)
+    origin = origin_of(request)
+    return page_of(found, limit, lambda row: views.invoice(row, origin), lambda row: row.id)
 
 
 @get("/invoices/{invoice_id:uuid}", guards=[scoped(Scope.INVOICES_READ)])
 async def get_invoice(request: ApiRequest, invoice_id: FromPath[UUID]) -> messages.Invoice:
     """Show an invoice."""
-    return views.invoice(await visible_invoice(request, invoice_id))
+    return views.invoice(await visible_invoice(request, invoice_id), origin_of(request))
 
 
 @get("/invoices/{invoice_id:uuid}/payments", guards=[scoped(Scope.INVOICES_READ)])
@@ -183,7 +185,8 @@ async def mark_invoice(
     """Decide by hand that an invoice is settled or invalid, whatever the chain shows."""
     await visible_invoice(request, invoice_id)
     by = caller(request).who
-    return views.invoice(await invoices_of(request).mark(invoice_id, settled=data.settled, by=by))
+    row = await invoices_of(request).mark(invoice_id, settled=data.settled, by=by)
+    return views.invoice(row, origin_of(request))
 
 
 @get("/invoices/{invoice_id:uuid}/events", guards=[scoped(Scope.INVOICES_READ)])

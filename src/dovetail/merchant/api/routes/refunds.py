@@ -23,6 +23,7 @@ from dovetail.merchant.api.routes.common import (
     caller,
     count_guess,
     in_thread,
+    origin_of,
     page_of,
     parse_cursor,
     parts_of,
@@ -56,7 +57,7 @@ async def create_refund(
         reason=data.reason or None,
         expires_in=data.expires_in,
     )
-    return views.refund(row, token=token)
+    return views.refund(row, token=token, origin=origin_of(request))
 
 
 @get("/refunds", guards=[scoped(Scope.REFUNDS_READ)])
