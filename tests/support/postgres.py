@@ -71,6 +71,11 @@ class Server:
         self._server.cleanup()
 
     @property
+    def programs(self) -> Path:
+        """The folder of this release's `pg_dump` and `pg_restore`."""
+        return Path(self._server.bin_path)
+
+    @property
     def url(self) -> str:
         return self.url_of("postgres")
 

@@ -28,6 +28,7 @@ class MerchantSettings:
     """The keys of the table; `KEYS` says what each means."""
 
     database: str | None = None
+    postgresql_programs: Path | None = None
     signer: str | None = None
     signer_group: str | None = None
     signer_ca: Path | None = None
@@ -100,6 +101,15 @@ KEYS = (
         "Where the shop's database is: a file's path, or a URL that begins with postgresql://."
         " Workers need PostgreSQL.",
         "postgresql://shop@127.0.0.1/shop",
+    ),
+    Key(
+        "postgresql_programs",
+        readers.folder,
+        None,
+        "those of the path",
+        "The folder of `pg_dump` and `pg_restore`, which copy a database in PostgreSQL: of its"
+        " server's release, or a newer one.",
+        "/usr/lib/postgresql/18/bin",
     ),
     Key(
         "signer",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.cli.in_process import Cli
 from tests.merchant.shop import add_shop
+from tests.support.postgres import Server
 
 from dovetail.cli import json_keys
 from dovetail.merchant.data import stores, wallets
@@ -60,13 +61,34 @@ def test_signer_and_shop_are_copied_apart(kept: Cli, tmp_path: Path) -> None:
     assert "can spend" not in said.err
 
 
-def test_with_postgresql_the_way_to_copy_it_is_told(kept: Cli, tmp_path: Path) -> None:
-    words = ("--database", "postgresql://127.0.0.1:1/shop")
-    said = kept("merchant", "backup", str(tmp_path / "copy"), *words)
-    assert said.code == 0
-    assert "copy it by `pg_dump --format=custom` before the signer's log" in said.err
-    assert not (tmp_path / "copy" / "shop.db").exists()
+def test_a_shop_in_postgresql_is_copied_and_put_back_elsewhere(
+    kept: Cli, settings, postgres: Server, url: str, tmp_path: Path
+) -> None:
+    settings(f'postgresql_programs = "{postgres.programs}"')
+    with Database.open(url) as database:
+        database.write(add_shop)
+    said = kept("merchant", "backup", str(tmp_path / "copy"), "--database", url, "--json")
+    assert said.code == 0, said.err
+    assert said.json["files"] == ["shop.dump", "signer.db", "wallet.json"]
+    kept.folder = tmp_path / "new"
+    restore = ("merchant", "restore", str(tmp_path / "copy"))
+    said = kept(*restore, "--database", url)
+    assert (said.code, "The database has tables, and stays as it is" in said.err) == (2, True)
+    said = kept(*restore, "--database", str(tmp_path / "shop.db"))
+    assert (said.code, "give the URL of an empty one" in said.err) == (2, True)
+    with postgres.database() as other:
+        said = kept(*restore, "--database", other, "--json")
+        assert said.code == 0, said.err
+        assert said.json["files"]["shop.dump"] == "PostgreSQL"
+        assert "passes over 1,000 addresses" in said.err
+        with Database.open(other) as database:
+            assert len(database.read(stores.all_stores)) == 1
+            assert database.read(wallets.all_wallets)[0].next_index == 1000
+
+
+def test_a_copy_of_a_file_does_not_go_into_postgresql(kept: Cli, tmp_path: Path) -> None:
     kept("merchant", "backup", str(tmp_path / "whole"))
+    words = ("--database", "postgresql://127.0.0.1:1/shop")
     said = kept("merchant", "restore", str(tmp_path / "whole"), *words)
     assert said.code == 2
     assert "`database` names one in PostgreSQL" in said.err

@@ -19,7 +19,7 @@ from dovetail.errors import ConfigurationError, StoreUnavailable
 from dovetail.merchant.data import audit, record, stores, wallets
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.services import backups
-from dovetail.merchant.services.backups import LOG, NAMES, OLDER_LOG, SHOP, WALLET, Name
+from dovetail.merchant.services.backups import LOG, OLDER_LOG, SHOP, WALLET, Name
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.signer.keys import Keys
 from dovetail.merchant.signer.log import SignerLog
@@ -30,6 +30,8 @@ from dovetail.merchant.signer.service import SignerService
 from dovetail.wallets.bdk.wallet import BdkWallet
 
 AT = UnixTime(1_800_000_000)
+NAMES: tuple[Name, ...] = (SHOP, LOG, WALLET)
+"""The files of a shop whose database is a file."""
 
 
 def places(folder: Path) -> dict[Name, Path]:
@@ -46,8 +48,10 @@ def backup(folder: Path, to: Path, *names: Name) -> backups.Manifest:
 
 
 @asynccontextmanager
-async def reopened(world: Loopback, folder: Path) -> AsyncIterator[Till]:
-    """The shop whose files are in this folder."""
+async def reopened(
+    world: Loopback, folder: Path, shop: Path | str | None = None
+) -> AsyncIterator[Till]:
+    """The shop whose files are in this folder, with another database where one is given."""
     wallet = BdkWallet.open(folder / "wallet", server=world.regtest.url)
     place = SignerPlace(path=folder / "signer.sock")
     async with AsyncExitStack() as entered:
@@ -56,7 +60,7 @@ async def reopened(world: Loopback, folder: Path) -> AsyncIterator[Till]:
         keys = Keys(wallet.secret(), cold=cold_descriptor())
         signer = SignerServer(SignerService(keys, log, Limits()))
         await entered.enter_async_context(signer.listening(place))
-        database = entered.enter_context(Database.open(folder / "shop.db"))
+        database = entered.enter_context(Database.open(shop or folder / "shop.db"))
         parts = await entered.enter_async_context(
             open_parts(database, world.chain, world.mailroom.url, place)
         )

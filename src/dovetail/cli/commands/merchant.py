@@ -258,7 +258,7 @@ def backup(*, as_json: bool, **given: Any) -> int:
     """Copy a shop that runs into a new folder: database, signer's log, and the wallet's secret.
 
     Nothing has to be stopped. The folder holds the keys of the hot wallet: keep it safe. A database
-    in PostgreSQL is copied by `pg_dump`, before this.
+    in PostgreSQL is copied by its `pg_dump`.
     """
     from dovetail.cli.handlers import merchant_backup as handler
 
@@ -280,7 +280,8 @@ def backup(*, as_json: bool, **given: Any) -> int:
 def restore(*, as_json: bool, **given: Any) -> int:
     """Put a backup into this data folder, where none of its files may be; stop the shop before.
 
-    Sessions that were open go on. Never run a shop and its restored copy at the same time.
+    Sessions that were open go on. Never run a shop and its restored copy at the same time. A
+    database in PostgreSQL is brought into an empty one by `pg_restore`.
     """
     from dovetail.cli.handlers import merchant_backup as handler
 

@@ -10,20 +10,17 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen, local_time
 from dovetail.errors import ConfigurationError, UsageError
 from dovetail.merchant.services import backups
-from dovetail.merchant.services.backups import LOG, SHOP, WALLET, Name
-
-_IS_SHARED = (
-    "The database is in PostgreSQL: copy it by `pg_dump --format=custom` before the signer's log."
-)
+from dovetail.merchant.services.backups import DUMP, LOG, NAMES, SHOP, WALLET, Name
+from dovetail.merchant.services.postgres_copies import SharedDatabase
 
 
 def backup(screen: Screen, *, folder: Path, only: str | None, database: str | None) -> int:
     """Copy what is there; see `dovetail merchant backup --help`."""
     home = context.home(tell=False)
     places = _places(home, database)
-    wanted = {"shop": [SHOP], "signer": [LOG, WALLET]}.get(only or "", [SHOP, LOG, WALLET])
-    parts: dict[Name, Path] = {
-        name: path for name, path in places.items() if name in wanted and path.exists()
+    wanted = {"shop": (SHOP, DUMP), "signer": (LOG, WALLET)}.get(only or "", NAMES)
+    parts: dict[Name, Path | SharedDatabase] = {
+        name: place for name, place in places.items() if name in wanted and _is_there(place)
     }
     if not parts:
         raise ConfigurationError(
@@ -31,8 +28,8 @@ def backup(screen: Screen, *, folder: Path, only: str | None, database: str | No
             " `--database`."
         )
     made = backups.backup(parts, folder.absolute(), network=home.network, now=clock())
-    if only != "signer" and SHOP not in parts:
-        screen.say(_IS_SHARED if _is_shared(home, database) else "There is no database here.")
+    if only != "signer" and not {SHOP, DUMP} & parts.keys():
+        screen.say("There is no database here.")
     screen.result(str(folder.absolute()))
     screen.emit(
         json_keys.MERCHANT_BACKUP,
@@ -59,6 +56,10 @@ def restore(screen: Screen, *, folder: Path, skip: int, database: str | None) ->
             "The backup has a database in a file, and `database` names one in PostgreSQL: give the"
             " path of a file, or a backup of the signer alone."
         )
+    if DUMP in found.files and DUMP not in targets:
+        raise UsageError(
+            "The backup has a database of PostgreSQL: give the URL of an empty one as `database`."
+        )
     restored = backups.restore(folder, targets, skip=skip)
     places = {name: str(targets[name]) for name in restored.files}
     for name, place in places.items():
@@ -68,7 +69,7 @@ def restore(screen: Screen, *, folder: Path, skip: int, database: str | None) ->
         {"network": found.network.value, "made_at": found.made_at, "files": places},
     )
     screen.say(f"The shop is as it was at {local_time(found.made_at)}.")
-    if SHOP in places and skip:
+    if {SHOP, DUMP} & places.keys() and skip:
         screen.say(
             f"It passes over {skip:,} addresses, so that none is given out twice. Set the gap limit"
             f" of programs that watch its wallets, also of cold storage, to more than {skip:,}."
@@ -91,21 +92,23 @@ def _home(network: Network) -> Home:
     return Home(settings, network)
 
 
-def _places(home: Home, database: str | None) -> dict[Name, Path]:
-    """Where each file of a shop is, but for a database in PostgreSQL."""
-    folder = home.folder / "merchant"
-    places: dict[Name, Path] = {
+def _places(home: Home, database: str | None) -> dict[Name, Path | SharedDatabase]:
+    """Where each part of a shop is."""
+    folder, settings = home.folder / "merchant", merchant_parts.settings_of(home, database=database)
+    places: dict[Name, Path | SharedDatabase] = {
         LOG: folder / merchant_parts.SIGNER_LOG,
         WALLET: home.wallet_folder / WALLET,
     }
-    named = merchant_parts.settings_of(home, database=database).database
-    if not _is_shared(home, database):
+    named = settings.database
+    if named is not None and "://" in named:
+        places[DUMP] = SharedDatabase(named, settings.postgresql_programs)
+    else:
         places[SHOP] = Path(named) if named else folder / merchant_parts.DATABASE
     return places
 
 
-def _is_shared(home: Home, database: str | None) -> bool:
-    return "://" in (merchant_parts.settings_of(home, database=database).database or "")
+def _is_there(place: Path | SharedDatabase) -> bool:
+    return isinstance(place, SharedDatabase) or place.exists()
 
 
 def _listed(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Backups of a shop that runs: its database in SQLite, the signer's log, and the wallet's secret.
+"""Backups of a shop that runs: its database, the signer's log, and the wallet's secret.
 
 The database is copied before the log, so that the log of a backup is never the older one.
 """
@@ -18,17 +18,24 @@ from dovetail.durable_files import new_file, sync_folder
 from dovetail.errors import ConfigurationError, StoreUnavailable
 from dovetail.merchant.data import audit, wallets
 from dovetail.merchant.data.database import Database
+from dovetail.merchant.services.postgres_copies import SharedDatabase
 from dovetail.merchant.services.reminding import recalls
 from dovetail.merchant.signer.log import SignerLog
 
-Name: TypeAlias = Literal["shop.db", "signer.db", "wallet.json"]
+Name: TypeAlias = Literal["shop.db", "shop.dump", "signer.db", "wallet.json"]
 """A file of a backup."""
 
 SHOP: Name = "shop.db"
+DUMP: Name = "shop.dump"
+"""The database, where it is in PostgreSQL."""
+
 LOG: Name = "signer.db"
 WALLET: Name = "wallet.json"
-NAMES: tuple[Name, ...] = (SHOP, LOG, WALLET)
+NAMES: tuple[Name, ...] = (SHOP, DUMP, LOG, WALLET)
 """The files of a backup, in the order in which they are copied."""
+
+Places: TypeAlias = Mapping[Name, Path | SharedDatabase]
+"""Where each part of a shop is."""
 
 _MANIFEST = "backup.json"
 _DATABASES = (SHOP, LOG)
@@ -50,9 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     files: dict[Name, str]
 
 
-def backup(
-    parts: Mapping[Name, Path], folder: Path, *, network: Network, now: UnixTime
-) -> Manifest:
+def backup(parts: Places, folder: Path, *, network: Network, now: UnixTime) -> Manifest:
     """Copy these files, by their names here, into a new folder of mode 0700.
 
     Databases may be in use; each copy is of one moment. Raises `ConfigurationError` where the
@@ -102,23 +107,20 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def restore(folder: Path, targets: Mapping[Name, Path], *, skip: int) -> Manifest:
+def restore(folder: Path, targets: Places, *, skip: int) -> Manifest:
     """Put the files of a backup where `targets` says, over nothing that is there.
 
     Each wallet passes over its next `skip` addresses: they may have been given out after the
     backup. Raises `ConfigurationError` for a damaged backup, for a file that is there, and for a
-    signer's log that is older than the database, and `StoreUnavailable`; nothing is changed then.
+    signer's log that is older than the database, and `StoreUnavailable`; nothing is changed then,
+    but for a database in PostgreSQL, whose log is compared once it is there.
     """
     manifest = read_manifest(folder)
     names: list[Name] = [name for name in NAMES if name in manifest.files and name in targets]
-    for name in names:
-        if targets[name].exists():
-            raise ConfigurationError(
-                f"The file {targets[name]} is there, and stays as it is: move it away, or name"
-                " another data folder."
-            )
+    files, shared = _apart({name: targets[name] for name in names})
+    _require_room(files, shared)
     drafts: dict[Name, Path] = {
-        name: targets[name].with_name(f"{targets[name].name}.restoring") for name in names
+        name: path.with_name(f"{path.name}.restoring") for name, path in files.items()
     }
     try:
         for name, draft in drafts.items():
@@ -127,9 +129,12 @@ def restore(folder: Path, targets: Mapping[Name, Path], *, skip: int) -> Manifes
             _copy(name, folder / name, draft)
         if SHOP in drafts:
             _prepare(drafts[SHOP], drafts.get(LOG), skip)
-        for name in reversed(names):  # the database last: without it nothing runs
-            drafts[name].rename(targets[name])
-            sync_folder(targets[name].parent)
+        if shared is not None:
+            shared.restore(folder / DUMP)
+            _prepare_shared(shared, drafts.get(LOG), skip)
+        for name in reversed(drafts):  # the database last: without it nothing runs
+            drafts[name].rename(files[name])
+            sync_folder(files[name].parent)
     except OSError as error:
         raise StoreUnavailable(
             f"The backup cannot be put in place: {error.strerror}. See to the folder and the disk."
@@ -141,7 +146,37 @@ def restore(folder: Path, targets: Mapping[Name, Path], *, skip: int) -> Manifes
     return manifest
 
 
-def _prepare(shop: Path, log: Path | None, skip: int) -> None:
+def _require_room(files: Mapping[Name, Path], shared: SharedDatabase | None) -> None:
+    """Raise `ConfigurationError` where something is there that would be written over."""
+    for path in files.values():
+        if path.exists():
+            raise ConfigurationError(
+                f"The file {path} is there, and stays as it is: move it away, or name another data"
+                " folder."
+            )
+    if shared is not None:
+        shared.require_empty()
+
+
+def _apart(targets: Places) -> tuple[dict[Name, Path], SharedDatabase | None]:
+    """What are files, and the database that is none."""
+    files: dict[Name, Path] = {
+        name: each for name, each in targets.items() if isinstance(each, Path)
+    }
+    shared = [each for each in targets.values() if isinstance(each, SharedDatabase)]
+    return files, shared[0] if shared else None
+
+
+def _prepare_shared(shared: SharedDatabase, log: Path | None, skip: int) -> None:
+    try:
+        _prepare(shared.url, log, skip)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{error} The database has what was restored: drop it before you try again."
+        ) from error
+
+
+def _prepare(shop: Path | str, log: Path | None, skip: int) -> None:
     """Compare the database with the log, and pass over addresses; also upgrades its schema."""
     with Database.open(shop) as database:
         if log is not None:
@@ -158,7 +193,8 @@ def _prepare(shop: Path, log: Path | None, skip: int) -> None:
                     detail={"skip": skip},
                 )
             )
-    _settle(shop)
+    if isinstance(shop, Path):
+        _settle(shop)
 
 
 def _require_newer(path: Path, database: Database) -> None:
@@ -178,8 +214,11 @@ def _settle(path: Path) -> None:
         database.execute("PRAGMA journal_mode = DELETE")
 
 
-def _copy(name: Name, source: Path, target: Path) -> None:
-    """Copy one file durably, with mode 0600; raises `StoreUnavailable`."""
+def _copy(name: Name, source: Path | SharedDatabase, target: Path) -> None:
+    """Copy one part durably, with mode 0600; raises `StoreUnavailable`, and what a dump raises."""
+    if isinstance(source, SharedDatabase):
+        source.dump(target)
+        return
     try:
         if name in _DATABASES:
             _copy_database(source, target)
