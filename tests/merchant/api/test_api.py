@@ -8,9 +8,9 @@ import httpcore2
 import pytest
 from tests.merchant.till import open_till
 
-from dovetail.merchant.data import api_keys
+from dovetail.merchant.data import api_keys, stores
 from dovetail.merchant.data.database import Database
-from dovetail.merchant.messages import Scope
+from dovetail.merchant.messages import Scope, StorePolicy
 from dovetail.merchant.server import serving
 
 
@@ -80,6 +80,22 @@ async def test_a_repeated_request_creates_nothing_again(ask) -> None:
     assert (status, problem["type"]) == (409, "urn:dovetail:problem:idempotency-conflict")
 
 
+async def test_an_idempotency_key_is_the_stores_own(ask) -> None:
+    """Nobody learns of another store's invoice by its idempotency key."""
+    database, wallet = ask.till.parts.database, ask.till.store.wallet_id
+    other = database.write(
+        lambda c: stores.add_store(
+            c, wallet_id=wallet, name="Other", policy=StorePolicy(), now=database.now()
+        )
+    )
+    header, theirs = {"idempotency-key": "one"}, ask.key(*Scope, store_ids=[other.id])
+    _, first = await ask("POST", _invoices(ask), {"amount_sats": 5000}, **header)
+    path = f"/api/v1/stores/{other.id}/invoices"
+    status, made = await ask("POST", path, {"amount_sats": 6000}, secret=theirs, **header)
+    assert (status, made["amount_sats"], made["store_id"]) == (201, 6000, str(other.id))
+    assert made["id"] != first["id"]
+
+
 async def test_ten_requests_at_once_with_one_key_create_one_invoice(ask) -> None:
     made = await asyncio.gather(
         *(
@@ -106,6 +122,8 @@ async def test_pages_follow_each_other(ask) -> None:
     [
         ({"amount_sats": "many"}, "amount_sats"),
         ({"amount_sat": 5}, "amount_sat"),
+        ({"amount_sats": 5000, "status": "settled"}, "status"),
+        ({"amount_sats": 5000, "store_id": "x"}, "store_id"),
         ({"amount_sats": 0}, "amount_sats"),
         ({"amount_sats": "5000"}, "amount_sats"),
         ({"amount_sats": 5.5}, "amount_sats"),

@@ -16,6 +16,7 @@ from tests.support.clock import Clock
 
 from dovetail.merchant import pages
 from dovetail.merchant.api import make_app
+from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.dashboard import mount
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.stores import StoreRow

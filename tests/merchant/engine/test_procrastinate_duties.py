@@ -94,7 +94,7 @@ async def test_duties_of_a_killed_worker_go_on_in_another(url) -> None:
     assert _jobs(url) == len(NAMES)
 
 
-async def test_a_worker_that_stood_still_leaves_its_duties_to_others_and_takes_new_ones(url) -> None:
+async def test_a_worker_that_stood_still_leaves_its_duties_to_others_and_goes_on(url) -> None:
     await _ensure(url)
     with _worker(url, "first") as first:
         wait_for(lambda: _doing(url, "first") == {"1", "2", "3"}, 10)

@@ -77,7 +77,7 @@ def test_what_is_no_text_lets_nobody_in(known, name: str, password: str) -> None
 
 def test_a_password_that_is_no_text_is_refused(known) -> None:
     with pytest.raises(ConfigurationError, match="no text"):
-        known.add("another", "\ud800" * 20, Role.OWNER, by="test")
+        known.add("another", "no text \ud800 at all", Role.OWNER, by="test")
 
 
 def test_a_damaged_hash_lets_nobody_in(database, known) -> None:
@@ -107,6 +107,15 @@ def test_a_password_that_will_not_do_is_refused(database, known, password: str) 
     with pytest.raises(ConfigurationError, match="at least 12"):
         known.set_password("Ada", password, by="test")
     assert _row(database, "Bob") is None
+
+
+def test_a_password_that_is_guessed_first_is_refused(database, known) -> None:
+    for password in ("Passw0rd-12345", "Grace Hopper 1906"):
+        with pytest.raises(ConfigurationError, match="guessed soon"):
+            known.add("Grace Hopper", password, Role.VIEWER, by="test")
+    with pytest.raises(ConfigurationError, match="guessed soon"):
+        known.set_password("Ada", "adaadaada-1815", by="test")
+    assert _row(database, "Grace Hopper") is None
 
 
 @pytest.mark.parametrize("name", ["", " Bob", "B\nob", "x" * 101])

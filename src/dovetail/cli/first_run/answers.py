@@ -39,7 +39,7 @@ def asked(screen: Screen, settings: Settings, place: Path) -> dict[str, Any]:
         answers[question.key] = checked.value
         if checked.words:
             screen.say(f"   {checked.words}")
-    answers["password"] = _new_password(screen)
+    answers["password"] = _new_password(screen, answers["user"])
     return answers
 
 
@@ -59,11 +59,11 @@ def _ask(screen: Screen, question: Question, draft: Draft) -> Checked:
             screen.untick()
 
 
-def _new_password(screen: Screen) -> str:
+def _new_password(screen: Screen, user: str) -> str:
     while True:
         given = _typed()
         try:
-            require_password(given)
+            require_password(given, user)
         except ConfigurationError as error:
             screen.say(f"   {error}", fg="yellow")
         else:

@@ -110,9 +110,9 @@ class Scoped:
         """Raise `Refused` for any other request."""
         keys: Keys = connection.app.state.access
         caller = await keys.caller(connection)
-        caller.require(self.scope)
         state = connection.scope["state"]
         state["caller"] = caller
+        caller.require(self.scope)
         require_query(handler, connection.scope["query_string"])
         require_body(handler, state["body"])
 

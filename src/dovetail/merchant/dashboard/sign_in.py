@@ -8,7 +8,7 @@ from urllib.parse import quote
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
-from dovetail.merchant.api.routes.common import ApiRequest, in_thread, parts_of
+from dovetail.merchant.api.routes.common import ApiRequest, in_thread, origin_of, parts_of
 from dovetail.merchant.dashboard.access import (
     PATH,
     SIGN_IN,
@@ -19,7 +19,6 @@ from dovetail.merchant.dashboard.access import (
     form_of,
     here,
     new_token,
-    origin_of,
     own_path,
     require_form,
     set_cookie,

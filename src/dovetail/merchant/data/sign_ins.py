@@ -12,11 +12,11 @@ from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data.user_tables import sign_ins, users
 from dovetail.merchant.data.users import UserRow, user
 
-IDLE = 12 * 3600
+IDLE = 2 * 3600
 """Seconds without a request after which a sign-in is over."""
 
-LONGEST = 7 * 86_400
-"""Seconds after which it is over in any case."""
+LONGEST = 12 * 3600
+"""Seconds after which it is over in any case: a working day."""
 
 HALF = 300
 """Seconds in which a user who has given the password has to give the code of the second factor."""

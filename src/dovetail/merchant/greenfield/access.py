@@ -41,9 +41,9 @@ class Permitted:
         """Raise `Refused` for any other request, and leave the caller in the state."""
         keys: Keys = connection.app.state.access
         caller = await keys.caller(connection, SCHEME)
+        connection.scope["state"]["caller"] = caller
         if self.scope is not None:
             caller.require(self.scope)
-        connection.scope["state"]["caller"] = caller
 
 
 def permissions_of(caller: Caller) -> tuple[str, ...]:

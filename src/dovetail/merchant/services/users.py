@@ -15,6 +15,7 @@ from dovetail.merchant.data import sign_ins, users
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.users import UserRow
 from dovetail.merchant.messages import Role
+from dovetail.merchant.services.common_passwords import is_common
 
 LEAST_LENGTH = 12
 """The least characters of a password."""
@@ -37,7 +38,7 @@ class Users:
     def add(self, name: str, password: str, role: Role, *, by: str) -> UserRow:
         """Make a user; raises `ConfigurationError` for a name or a password that will not do."""
         require_name(name)
-        hashed = self._hashed(password)
+        hashed = self._hashed(name, password)
         now = self._database.now()
         return self._database.write(
             lambda c: users.add_user(c, name=name, password=hashed, role=role, by=by, now=now)
@@ -69,7 +70,7 @@ class Users:
 
         Their sign-ins end, but for the one of the token `keep`.
         """
-        hashed = self._hashed(password)
+        hashed = self._hashed(name, password)
         now = self._database.now()
 
         def write(connection: Connection) -> UserRow:
@@ -92,8 +93,8 @@ class Users:
 
         return self._database.write(write)
 
-    def _hashed(self, password: str) -> str:
-        require_password(password)
+    def _hashed(self, name: str, password: str) -> str:
+        require_password(password, name)
         try:
             return self._hasher.hash(password)
         except UnicodeEncodeError:
@@ -116,12 +117,17 @@ def require_name(name: str) -> None:
         )
 
 
-def require_password(password: str) -> None:
-    """Raise `ConfigurationError` for a password that is too short or too long."""
+def require_password(password: str, name: str = "") -> None:
+    """Raise `ConfigurationError` for a password that is too short, too long, or guessed first."""
     if not LEAST_LENGTH <= len(password) <= MOST_LENGTH:
         raise ConfigurationError(
             f"A password has at least {LEAST_LENGTH} characters, and at most {MOST_LENGTH}:"
             " choose another one."
+        )
+    if is_common(password, name):
+        raise ConfigurationError(
+            "This password is guessed soon, as it is made of well-known words or rows of keys:"
+            " choose another one, such as several words by chance."
         )
 
 
