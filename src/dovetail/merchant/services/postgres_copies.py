@@ -10,7 +10,7 @@ from pathlib import Path
 from dovetail.extras import brought_by
 
 with brought_by("merchant", "dovetail.merchant"):
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+    from psycopg.conninfo import make_conninfo
     from sqlalchemy import URL
 
 from dovetail.durable_files import new_file
@@ -111,10 +111,14 @@ class SharedDatabase:
 
     def _place(self) -> tuple[str, dict[str, str]]:
         """The database as libpq names it, and what is not for its arguments."""
-        url = self._parsed.set(drivername="postgresql")
-        told = conninfo_to_dict(url.render_as_string(hide_password=False))
-        secret = told.pop("password", None)
-        return make_conninfo("", **told), {} if secret is None else {"PGPASSWORD": str(secret)}
+        url = self._parsed
+        named = {"host": url.host, "port": url.port, "user": url.username, "dbname": url.database}
+        more = {
+            name: each if isinstance(each, str) else ",".join(each)
+            for name, each in url.query.items()
+        }
+        told = {name: str(each) for name, each in named.items() if each is not None} | more
+        return make_conninfo(**told), {"PGPASSWORD": url.password} if url.password else {}
 
     def _program(self, name: str) -> str:
         folder = None if self.programs is None else str(self.programs)
