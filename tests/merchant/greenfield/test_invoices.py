@@ -88,7 +88,8 @@ def test_the_terms_of_the_checkout_are_the_invoices(desk) -> None:
 )
 def test_what_would_change_the_money_in_silence_is_refused(desk, body, path) -> None:
     status, wrong = desk("POST", f"{desk.store}/invoices", {"amount": "0.0005", **body})
-    assert (status, [each["path"] for each in wrong]) == (422, [path])
+    assert status == 422, wrong
+    assert [each["path"] for each in wrong] == [path]
     assert wrong[0]["message"]
 
 
