@@ -6,8 +6,7 @@ from urllib.parse import parse_qs, urlencode
 
 import pytest
 from playwright.async_api import expect
-from tests.browser.test_customer_pages import SECONDS, is_too_wide, shows
-from tests.browser.test_customer_pages import _no_violations as no_violations
+from tests.browser.visits import SECONDS, is_too_wide, shows, violations
 from tests.merchant.dashboard.browsing import PASSWORD
 from tests.merchant.dashboard.test_consent import PLUGIN
 from tests.merchant.pages.site import Pages, opened
@@ -59,7 +58,7 @@ async def test_software_of_another_site_gets_its_key(browser, pages) -> None:
         await page.goto(f"{site}/start")
         await page.get_by_role("link", name="Connect").click()
         await shows(page, "May Tea Press use your shop?")
-        await no_violations(page)
+        assert await violations(page) == []
         assert not await is_too_wide(page)
         await page.get_by_label("Tea & Co").check()
         await page.get_by_role("button", name="Allow", exact=True).click()

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import Browser, FrameLocator, Page, expect
-from tests.browser.test_customer_pages import PHONE, SECONDS, checkout, is_too_wide, visiting
-from tests.browser.test_customer_pages import _no_violations as no_violations
+from tests.browser.test_customer_pages import checkout
+from tests.browser.visits import PHONE, SECONDS, is_too_wide, violations, visiting
 from tests.merchant.pages import gallery
 from tests.merchant.pages.site import Pages, opened
 from tests.support.scripted_http import Answer, ScriptedServer
@@ -117,7 +117,7 @@ async def test_everybody_can_use_the_framed_page(browser, pages) -> None:
             url = f"{checkout(pages, row)}?view=modal"
             async with visiting(browser, url, viewport=PHONE, color_scheme=scheme) as page:
                 assert not await is_too_wide(page)
-                await no_violations(page)
+                assert await violations(page) == []
 
 
 async def test_another_site_cannot_show_it(browser, pages, shop) -> None:

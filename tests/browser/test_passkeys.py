@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
-from tests.browser.test_customer_pages import PHONE, SECONDS, is_too_wide, visiting
+from tests.browser.visits import PHONE, SECONDS, is_too_wide, visiting
 from tests.merchant.dashboard.browsing import PASSWORD, QUICK
 from tests.merchant.pages.site import Pages, opened
 

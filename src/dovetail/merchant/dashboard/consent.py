@@ -42,8 +42,8 @@ WORDS: Mapping[Scope, str] = MappingProxyType(
 ALL = "all"
 NOTHING_CHOSEN = phrase("Choose at least one thing that the software may do.")
 NO_CHOICE = phrase("Choose a store.")
-NO_STORE_YET = "There is no store yet: make one, and connect the software then."
-_BEYOND = "The software needs what your role cannot give: ask an owner to connect it."
+NO_STORE_YET = phrase("There is no store yet: make one, and connect the software then.")
+_BEYOND = phrase("The software needs what your role cannot give: ask an owner to connect it.")
 _GUARDS = [Needs(Scope.INVOICES_CREATE)]
 
 
@@ -66,18 +66,19 @@ async def give_consent(request: ApiRequest) -> Response[str]:
         return await _asked(request, asked, form, error=NO_CHOICE)
     secret = await _made(request, asked, scopes, store_id)
     if asked.redirect is None:
-        words = "Give it to the software. Whoever has it may do what you allowed."
+        words = phrase("Give it to the software. Whoever has it may do what you allowed.")
         return page(
             request,
             "secret.html",
-            title="The key was made",
+            title=phrase("The key was made"),
             words=words,
             secret=secret,
             back=link(""),
         )
     fields = [("apiKey", secret), ("userId", str(visitor_of(request).user.id))]
     fields += [("permissions[]", each) for each in permissions_for(scopes, store_id)]
-    return answer("handover.html", headers=_sending(asked.origin or ""), asked=asked, fields=fields)
+    headers = _sending(asked.origin or "")
+    return answer(request, "handover.html", headers=headers, asked=asked, fields=fields)
 
 
 HANDLERS = (show_consent, give_consent)
@@ -121,6 +122,7 @@ async def _asked(
 ) -> Response[str]:
     visitor, given = visitor_of(request), form or Form()
     return answer(
+        request,
         "consent.html",
         status=HTTPStatus.OK if error is None else HTTPStatus.UNPROCESSABLE_ENTITY,
         visitor=visitor,

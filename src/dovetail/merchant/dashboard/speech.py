@@ -10,7 +10,7 @@ from litestar import Response
 from markupsafe import Markup, escape
 
 from dovetail.merchant.api.routes.common import ApiRequest
-from dovetail.merchant.dashboard.access import PATH, is_local
+from dovetail.merchant.dashboard.access import PATH, is_secure
 from dovetail.merchant.dashboard.sentences import PATTERNS
 from dovetail.merchant.pages.language import NAMES, USUAL, Language, language_of
 from dovetail.serving.asgi import Scope, header
@@ -48,7 +48,7 @@ def remember(answer: Response[Any], request: ApiRequest) -> None:
             chosen,
             max_age=KEPT,
             path=PATH,
-            secure=not is_local(request),
+            secure=is_secure(request),
             httponly=True,
             samesite="lax",
         )
