@@ -172,6 +172,24 @@ async def test_what_makes_no_sense_is_told_and_typed_again(office, point, wrong,
     assert now(office, point) == point
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"title": ""}, "Titel"),
+        ({"item-price": ["1", "2", "free"]}, "Artikel 3: Geben Sie einen Preis über 0 an, etwa 2"),
+        ({"item-name": ["", "b", "c"]}, "Artikel 1: Geben Sie einen Namen von 1 bis 40 Zeichen"),
+        ({"item-description": ["x" * 81, "", ""]}, "Artikel 1: Kürzen Sie die Beschreibung"),
+    ],
+)
+async def test_what_makes_no_sense_is_told_in_german(office, point, wrong, words) -> None:
+    browser, given = await opened(office, point)
+    path = f"{pages.LIST}/{point.id}"
+    answer = await browser.post(path, given | wrong, accept_language="de")
+    assert answer.status == 422
+    (told,) = re.findall(r'role="alert">([^<]+)<', answer.text)
+    assert words in html.unescape(told)
+
+
 async def test_a_point_of_sale_without_a_keypad_needs_no_most(office, point) -> None:
     browser, given = await opened(office, point)
     await browser.post(f"{pages.LIST}/{point.id}", given | {"keypad": [], "most": ""})
@@ -288,6 +306,11 @@ async def test_an_invoice_shows_what_was_bought(office, store) -> None:
     ):
         assert words in shown.said
     assert "Bar <i>" not in shown.text
+    german = await (await office.user()).get(
+        f"/dashboard/invoices/{bought.id}", accept_language="de"
+    )
+    assert "4,50 9,00" in german.said
+    assert "11,33" in german.said
 
 
 def test_the_sentences_name_the_limits() -> None:

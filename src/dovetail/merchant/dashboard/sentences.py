@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from dovetail.explain.event import RECEIVER
+from dovetail.merchant.dashboard import menus
 from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.services.readiness import NoPayjoin
 from dovetail.merchant.services.refund_payments import Trouble
@@ -56,6 +57,9 @@ PATTERNS = (
     phrase("store %(name)s"),
 )
 """Sentences with values in them; of two that fit, the first one is it."""
+
+OWN = (menus.NO_NAME, menus.NO_PRICE, menus.NO_DESCRIPTION)
+"""The dashboard's own sentences with values in them."""
 
 WHOLE = (
     # where a payjoin session stands (`dovetail.explain`, `api.sessions_view`)

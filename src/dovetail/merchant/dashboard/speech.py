@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from dovetail.merchant.api.routes.common import ApiRequest
 from dovetail.merchant.dashboard.access import PATH, is_secure
-from dovetail.merchant.dashboard.sentences import PATTERNS
+from dovetail.merchant.dashboard.sentences import OWN, PATTERNS
 from dovetail.merchant.pages.language import NAMES, USUAL, Language, language_of
 from dovetail.serving.asgi import Scope, header
 
@@ -86,7 +86,7 @@ def _one(sentence: str, speech: Language) -> Markup:
 
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((re.compile(_pattern(each), re.DOTALL), each) for each in PATTERNS)
+    return tuple((re.compile(_pattern(each), re.DOTALL), each) for each in (*PATTERNS, *OWN))
 
 
 def _pattern(words: str) -> str:
