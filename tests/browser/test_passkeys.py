@@ -90,7 +90,7 @@ async def test_a_user_makes_a_passkey_signs_in_with_it_and_removes_it(browser, p
         await page.get_by_role("link", name="Ada").click()
         listed = page.get_by_role("region", name="Your sign-ins")
         await expect(listed).to_contain_text("by passkey")
-        await expect(listed).to_contain_text("Chrome on")
+        await expect(listed).to_contain_text("Chrome, ")
         await page.get_by_text("Remove", exact=True).click()
         row = page.get_by_role("region", name="Your passkeys")
         await row.get_by_label("Present password").fill(PASSWORD)

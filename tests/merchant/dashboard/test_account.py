@@ -119,8 +119,8 @@ async def test_open_sign_ins_are_listed_in_coarse_words(office, clock) -> None:
     await phone.sign_in()
     await (await office.user(Role.VIEWER)).get(PAGE)
     shown = await browser.get(PAGE)
-    assert "Firefox on Linux by password" in shown.said
-    assert "Chrome on Android by password" in shown.said
+    assert "Firefox, Linux by password" in shown.said
+    assert "Chrome, Android by password" in shown.said
     assert shown.text.count("This browser") == 1
     assert shown.text.count("/end") == 2
     assert "145.0" not in shown.text

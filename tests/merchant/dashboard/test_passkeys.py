@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.merchant.dashboard.browsing import BOTH, PASSWORD, Answer, Browser, Office
+from tests.merchant.dashboard.browsing import BOTH, PASSWORD, Answer, Browser, Office, open_office
 from tests.support.authenticator import Authenticator
 
 from dovetail.merchant.dashboard import account, passkeys, sign_in
@@ -194,7 +194,8 @@ async def test_no_other_site_asks_or_answers(office, path) -> None:
     assert (answer.status, sign_in.NO_COOKIE in answer.said) == (403, True)
 
 
-async def test_an_address_of_digits_offers_no_passkeys(office) -> None:
+async def test_an_address_of_digits_offers_no_passkeys(database, clock) -> None:
+    office = open_office(database, clock, public=None)
     browser = office.browser(host="127.0.0.1:8080", scheme="http")
     assert "data-passkey" not in (await browser.get("/dashboard/sign-in")).text
     assert (await browser.post(f"{ENTER}/options")).status == 409
@@ -203,7 +204,8 @@ async def test_an_address_of_digits_offers_no_passkeys(office) -> None:
     assert ("data-passkey" in shown.text, "by a name" in shown.said) == (False, True)
 
 
-async def test_on_the_own_machine_plain_http_is_enough(office) -> None:
+async def test_on_the_own_machine_plain_http_is_enough(database, clock) -> None:
+    office = open_office(database, clock, public=None)
     browser = office.browser(host="localhost:8080", scheme="http")
     await browser.sign_in()
     device = await add(browser)

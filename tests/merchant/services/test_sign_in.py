@@ -210,13 +210,13 @@ def test_a_secret_counts_once_its_first_code_was_right(database, door, clock) ->
 
 def test_open_sign_ins_are_told_and_ended_one_by_one(database, known, door, clock) -> None:
     known.add("Grace", PASSWORD, Role.OWNER, by="test")
-    first = door.start("Ada", PASSWORD, Browser(words="Firefox on Linux"))
+    first = door.start("Ada", PASSWORD, Browser(words="Firefox, Linux"))
     clock.now += 60
     second, hers = door.start("Ada", PASSWORD), door.start("Grace", PASSWORD)
     listed = door.open_of(ada(database))
     assert [(each.browser, each.way, each.created_at) for each in listed] == [
         (None, Way.PASSWORD, clock.now),
-        ("Firefox on Linux", Way.PASSWORD, clock.now - 60),
+        ("Firefox, Linux", Way.PASSWORD, clock.now - 60),
     ]
     assert not door.end_one(ada(database), sign_ins.hash_of(hers.token))
     assert door.end_one(ada(database), listed[1].key)
@@ -229,9 +229,9 @@ def test_open_sign_ins_are_told_and_ended_one_by_one(database, known, door, cloc
 def test_half_a_sign_in_is_no_open_one(guarded, door, database) -> None:
     begun = guarded.start()
     assert door.open_of(ada(database)) == ()
-    assert door.complete(begun.token, guarded.code(), Browser(words="Edge on Windows")) is not None
+    assert door.complete(begun.token, guarded.code(), Browser(words="Edge, Windows")) is not None
     (listed,) = door.open_of(ada(database))
-    assert (listed.way, listed.browser) == (Way.CODE, "Edge on Windows")
+    assert (listed.way, listed.browser) == (Way.CODE, "Edge, Windows")
 
 
 def test_a_sign_in_of_an_older_release_is_told_without_its_way(database, door) -> None:

@@ -50,7 +50,7 @@ def words_of(agent: str) -> str:
     told = agent[:_MOST]
     name = next((words for part, words in _BROWSERS if part in told), "")
     system = next((words for part, words in _SYSTEMS if part in told), "")
-    return " on ".join(filter(None, (name, system)))
+    return ", ".join(filter(None, (name, system)))
 
 
 async def known_to(request: ApiRequest, name: str | None = None) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from litestar import Response, post
@@ -27,10 +27,15 @@ from dovetail.merchant.dashboard.desk import desk_of
 from dovetail.merchant.dashboard.rendering import HEADERS
 from dovetail.merchant.dashboard.search import uuid_of
 from dovetail.merchant.dashboard.sign_in import NO_COOKIE, ask_again, enter, form_cookie
+from dovetail.merchant.dashboard.speech import said, speech_of
+from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.services.authenticators import Party
 
-WRONG = "The passkey was not accepted. Try again, or sign in with your password."
-NO_NAME = "Passkeys need a dashboard whose address has a name, and no digits alone."
+if TYPE_CHECKING:
+    from dovetail.serving import asgi
+
+WRONG = phrase("The passkey was not accepted. Try again, or sign in with your password.")
+NO_NAME = phrase("Passkeys need a dashboard whose address has a name, and no digits alone.")
 
 
 @post(f"{SIGN_IN}/passkey/options")
@@ -38,12 +43,13 @@ async def ask_passkey(request: ApiRequest) -> Response[bytes]:
     """Give the script what the device is to sign; nobody is named."""
     token = form_cookie(request)
     if token is None:
-        return _refused(NO_COOKIE, HTTPStatus.FORBIDDEN)
+        return _refused(request, NO_COOKIE, HTTPStatus.FORBIDDEN)
     require_form(request, token)
     party, known = _party(request), await known_to(request)
     wait = desk_of(request).gate.wait_to_ask(request.scope["state"].get("client"), known)
     if wait:
         return _refused(
+            request,
             f"There were too many tries. Wait {ceil(wait)} seconds, and try again.",
             HTTPStatus.TOO_MANY_REQUESTS,
         )
@@ -72,7 +78,7 @@ async def propose_passkey(request: ApiRequest) -> Response[bytes]:
     party, visitor = _party(request), visitor_of(request)
     error = await refusal_of(request, form_of(request))
     if error is not None:
-        return _refused(error, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _refused(request, error, HTTPStatus.UNPROCESSABLE_ENTITY)
     service = desk_of(request).passkeys
     return _options(
         await in_thread(lambda: service.options_to_add(visitor.user, party, visitor.token))
@@ -122,9 +128,10 @@ def _options(options: str) -> Response[bytes]:
     return _json(options.encode(), HTTPStatus.OK)
 
 
-def _refused(words: str, status: int) -> Response[bytes]:
-    """A sentence for the script to show."""
-    return _json(msgspec.json.encode({"words": words}), status)
+def _refused(request: ApiRequest, words: str, status: int) -> Response[bytes]:
+    """A sentence for the script to show, in the language of the request."""
+    shown = said(words, speech_of(cast("asgi.Scope", request.scope))) or words
+    return _json(msgspec.json.encode({"words": shown}), status)
 
 
 def _json(body: bytes, status: int) -> Response[bytes]:

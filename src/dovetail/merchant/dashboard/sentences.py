@@ -41,6 +41,8 @@ PATTERNS = (
     phrase(
         "A password has at least %(least)s characters, and at most %(most)s: choose another one."
     ),
+    phrase("There are %(most)s passkeys already: remove one first."),
+    phrase("Give the passkey a name of 1 to %(most)s characters in one line: try again."),
     # requests that are refused
     phrase("There were too many tries. Wait %(seconds)s seconds, and try again."),
     phrase("There are too many requests from this address; repeat this one after %(seconds)s s."),
@@ -62,6 +64,9 @@ OWN = (menus.NO_NAME, menus.NO_PRICE, menus.NO_DESCRIPTION)
 """The dashboard's own sentences with values in them."""
 
 WHOLE = (
+    # passkeys (`services.passkeys`)
+    phrase("This passkey is known already: use another device."),
+    phrase("The passkey could not be made: try again."),
     # where a payjoin session stands (`dovetail.explain`, `api.sessions_view`)
     phrase("The invoice has no payjoin session."),
     phrase("Its session was deleted after its time."),

@@ -181,8 +181,8 @@ ROLE_NAMES: Mapping[Role, str] = MappingProxyType(
 WAYS: Mapping[Way | None, str] = MappingProxyType(
     {
         None: "",
-        Way.PASSWORD: "by password",
-        Way.CODE: "by password and code",
-        Way.PASSKEY: "by passkey",
+        Way.PASSWORD: phrase("by password"),
+        Way.CODE: phrase("by password and code"),
+        Way.PASSKEY: phrase("by passkey"),
     }
 )

@@ -60,7 +60,7 @@ class OpenSignIn:
     way: Way | None
     """None: it is from before this was recorded."""
     browser: str | None
-    """In a word or two, such as "Firefox on Linux"."""
+    """In a word or two, such as "Firefox, Linux"."""
     created_at: UnixTime
     seen_at: UnixTime
 

@@ -53,7 +53,7 @@ class Browser:
     """Where somebody signs in; its repr shows nothing (P4)."""
 
     words: str = ""
-    """What the user knows it by, such as "Firefox on Linux"."""
+    """What the user knows it by, such as "Firefox, Linux"."""
     known: str | None = None
     """What the last sign-in there has given it."""
 
