@@ -15,10 +15,7 @@ from dovetail.cli.service_manager import READY, STOPPING, Notifier
 from dovetail.cli.signals import Stop
 from dovetail.collecting import rare_collections
 from dovetail.errors import ConfigurationError
-from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.engine.engine import Engine
-from dovetail.merchant.server import serving
-from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.webhooks.deliveries import deliveries
 from dovetail.serving.client_shares import Clients
@@ -114,6 +111,11 @@ async def _metrics(settings: MerchantSettings) -> "AsyncGenerator[Metrics | None
 async def _serve(
     stop: Stop, screen: Screen, place: tuple[str, int], home: Home, settings: MerchantSettings
 ) -> int:
+    # A worker has no use for the HTTP server.
+    from dovetail.merchant.api.limits import Limits  # noqa: PLC0415
+    from dovetail.merchant.server import serving  # noqa: PLC0415
+    from dovetail.merchant.services.health import Health  # noqa: PLC0415
+
     notifier = Notifier()
     clients = Clients(proxies=settings.proxies, forwarded=settings.client_header)
     async with AsyncExitStack() as opened:
