@@ -72,6 +72,8 @@ class Office:
                 *(f"/invoices/{each.id}" for each in invoices),
                 f"/refunds/{rooms.refunds[RefundStatus.CLAIMED]}",
                 f"/webhooks/{rooms.endpoint}",
+                "/points-of-sale",
+                f"/points-of-sale/{rooms.point}",
                 "/account",
                 "/check",
             )

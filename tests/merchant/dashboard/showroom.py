@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import structs
 from sqlalchemy import Connection
 from tests.merchant import builders
+from tests.merchant.counter import add_point
 from tests.merchant.pages import gallery
 
 from dovetail.bitcoin import OutPoint, Sats, Transaction, Txid, TxIn, TxOut, UnixTime
@@ -41,12 +42,15 @@ class Rooms:
     overpaid: InvoiceRow
     refunds: dict[RefundStatus, UUID]
     endpoint: UUID
+    point: UUID
+    """A point of sale."""
 
     @property
     def pages(self) -> Iterator[str]:
         """The path of each page that has no effects."""
         yield from ("", "/invoices", "/invoices?q=nothing", "/refunds", "/coins", "/webhooks")
         yield from ("/keys", "/users", "/account", f"/webhooks/{self.endpoint}")
+        yield from ("/points-of-sale", f"/points-of-sale/{self.point}")
         for row in (self.payjoin, self.overpaid, *self.stages.values()):
             yield f"/invoices/{row.id}"
         for refund in self.refunds.values():
@@ -76,6 +80,7 @@ def furnish(database: Database, store: StoreRow, address: str) -> Rooms:
         overpaid=overpaid,
         refunds=refunds,
         endpoint=endpoint,
+        point=database.write(lambda c: add_point(c, store, currency=None)).id,
     )
 
 

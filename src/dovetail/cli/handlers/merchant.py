@@ -76,11 +76,14 @@ def _logged(json_log: bool, work: Any) -> int:  # noqa: FBT001 - the option of t
     lines = JsonLines() if json_log else None
     names = "dovetail", "uvicorn.error", "procrastinate", "psycopg.pool"
     with logging_to(STDERR, *names, lines=lines), rare_collections():
+        level = _log.level
         _log.setLevel(logging.INFO)
         try:
             return int(work())
         except KeyboardInterrupt:  # told to stop before it had begun
             return Exit.DONE
+        finally:
+            _log.setLevel(level)
 
 
 def engine_of(parts: Parts, settings: MerchantSettings, metrics: "Metrics | None") -> Engine:
