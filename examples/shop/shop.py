@@ -61,7 +61,7 @@ class Till(BaseHTTPRequestHandler):
             invoice = dovetail.create_invoice(STORE, wanted, idempotency_key=order)
         except (ShopProblem, ShopUnreachable):
             return self.show("<p>We cannot take payments now. Please try again soon.</p>", 503)
-        return self.show("", 303, location=f"{DOVETAIL}/i/{invoice.id}")
+        return self.show("", 303, location=invoice.checkout_url or DOVETAIL)
 
     def hear(self, body: bytes) -> None:
         with transaction() as orders:  # what is remembered and what is shipped go together
