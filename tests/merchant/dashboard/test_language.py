@@ -158,7 +158,7 @@ async def test_a_user_reads_in_german_where_they_are_signed_in(office) -> None:
     fields = {"name": "Ada", "password": PASSWORD}
     await browser.post("/dashboard/sign-in", fields, user_agent=agent)
     said = (await browser.get("/dashboard/account", **GERMAN)).said
-    assert "Firefox unter Linux mit Passwort" in said
+    assert "Firefox, Linux mit Passwort" in said
 
 
 async def test_a_chosen_language_is_kept(office) -> None:
