@@ -35,7 +35,7 @@ class Till(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         kind, _, order = self.path[1:].partition("/")
         if kind != "orders":
-            new = uuid4().hex  # one order for each page: a second click buys nothing twice
+            new = uuid4().hex[:8]  # one order for each page: a second click buys nothing twice
             return self.show("".join(OFFER.format(*GOODS[item], new, item) for item in GOODS))
         with transaction() as orders:
             found = orders.execute("select item, paid_at from orders where id = ?", [order])

@@ -42,14 +42,14 @@ def _show(example: Example) -> None:
         input=password + "\n",
         text=True,
         check=True,
-        stdout=subprocess.DEVNULL,
+        capture_output=True,
     )
     wallet = customer(till, *COINS)
     program = Path(sys.executable).with_name("dovetail")
     say(
         f"""
   The example shop    {example.url}
-  The dashboard       {till.url}/dashboard
+  The dashboard       {till.url.replace("127.0.0.1", "localhost")}/dashboard
     user              {USER}
     password          {password}
 
