@@ -72,12 +72,19 @@ def test_an_amount_is_a_whole_number_of_satoshis_in_range(amount: object) -> Non
         ("price", "1.5\n"),
         ("redirect_url", "javascript:alert(1)"),
         ("redirect_url", "https://shop.example/\n"),
+        ("redirect_url", "org.example.till:/\n"),
+        ("redirect_url", "till:/orders/7"),
+        ("redirect_url", "JavaScript.x:alert(1)"),
         ("expires_in", 59),
     ],
 )
 def test_text_that_could_break_a_line_or_a_number_is_refused(field: str, value: object) -> None:
     with pytest.raises(msgspec.ValidationError, match=field):
         read({field: value})
+
+
+def test_a_customer_may_return_to_an_app_that_has_a_scheme_of_its_own() -> None:
+    read({"amount_sats": 1000, "redirect_url": "org.example.till:/orders/7?from=wallet"})
 
 
 def test_a_name_and_a_url_have_a_limit() -> None:

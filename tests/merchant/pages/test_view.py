@@ -16,7 +16,7 @@ from dovetail.merchant.invoices.life import InvoiceState, state_of
 from dovetail.merchant.invoices.payments import Found, Look, Payments
 from dovetail.merchant.messages import ConfirmationTier, StorePolicy
 from dovetail.merchant.pages.language import language
-from dovetail.merchant.pages.view import WORDS, Checkout, Stage, safe_url, view_of
+from dovetail.merchant.pages.view import WORDS, Checkout, Stage, linked, safe_url, view_of
 
 AMOUNT = builders.AMOUNT
 START, END, LAST = (int(each) for each in (builders.CREATED, builders.EXPIRES, builders.MONITORED))
@@ -190,12 +190,33 @@ def test_the_way_back_to_the_shop_opens_once_enough_has_come(found) -> None:
         "https:a.example",
         "https://[",
         "/x",
+        "till:/x",
+        "vbscript.:x",
         "",
         None,
     ],
 )
-def test_the_way_back_is_a_page_of_the_web_or_nothing(url) -> None:
+def test_the_way_back_is_a_page_an_app_or_nothing(url) -> None:
     assert safe_url(url) is None
+    assert linked("bitcoin:a?amount=1", url) == "bitcoin:a?amount=1"
+
+
+def test_a_wallet_on_the_same_device_returns_to_the_shops_app() -> None:
+    shown = view(redirect_url="org.example.till:/orders/7")
+    assert shown.uri is not None
+    assert "pop=" not in shown.uri
+    assert shown.link == f"{shown.uri}&pop=org.example.till%3A%2Forders%2F7%3F"
+    assert view(redirect_url="https://a.example/x").link == shown.uri  # a wallet opens no web page
+    assert view(came(), redirect_url="org.example.till:/x").back == "org.example.till:/x"
+
+
+@pytest.mark.parametrize(
+    ("back", "begun"),
+    [("org.example.till:", "?"), ("org.example.till:?order=7", "?order=7&")],
+)
+def test_what_a_wallet_appends_is_a_parameter_of_the_apps_address(back, begun) -> None:
+    link = BitcoinUri.parse(linked(f"bitcoin:{row().address}", back))
+    assert link.get("pop") == f"org.example.till:{begun}"
 
 
 def test_a_test_network_is_named_and_the_real_one_is_not() -> None:

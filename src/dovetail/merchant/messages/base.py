@@ -31,6 +31,18 @@ Url = Annotated[
     Meta(max_length=2000, pattern=f"^https?://{_HOST}{_PORT}{_REST}{END}", description="A URL."),
 ]
 """A URL of http or https, without a user and a password."""
+APP = r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+"
+"""The pattern of an app's own scheme: a domain name backwards, as `org.example.till` (RFC 8252,
+section 7.1). No scheme of a browser has a dot."""
+Back = Annotated[
+    str,
+    Meta(
+        max_length=2000,
+        pattern=rf"^(https?://{_HOST}{_PORT}{_REST}|{APP}:[^\x00-\x20\x7f]*){END}",
+        description="A URL, or the address of an app that has a scheme of its own.",
+    ),
+]
+"""Where a customer returns to: a URL, or an app's address such as `org.example.till:/orders/7`."""
 Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + END)]
 """32 bytes in hexadecimal; a txid in the usual reversed order."""
 

@@ -13,13 +13,13 @@ from dovetail.merchant.messages.base import (
     END,
     Amount,
     Answer,
+    Back,
     Count,
     Hex32,
     Line,
     Request,
     Seconds,
     Sum,
-    Url,
 )
 
 Currency = Annotated[
@@ -55,8 +55,9 @@ class NewInvoice(Request, frozen=True, kw_only=True):
     """The shop's own id of the order."""
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     """Whatever the shop wants to keep with it, up to 10,000 bytes of JSON. It is not searched."""
-    redirect_url: Url | None = None
-    """Where the customer goes after the payment."""
+    redirect_url: Back | None = None
+    """Where the customer goes after the payment: a page of the shop, or its app. A wallet on the
+    same device opens the app by itself, with proof of the payment (BIP 321, `pop`)."""
     expires_in: Annotated[int, Meta(ge=60, le=30 * 86_400)] | None = None
     """Seconds in which it is to be paid."""
 

@@ -1,11 +1,12 @@
 """What the checkout page of an invoice shows, as a function of where the invoice stands; no I/O."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from dovetail.bitcoin import Address, Network, Sats, UnixTime
@@ -14,10 +15,13 @@ from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.invoices.btcpay import STATUSES, UNITS
 from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
 from dovetail.merchant.invoices.life import Cause, InvoiceState
+from dovetail.merchant.messages.base import APP
 from dovetail.merchant.pages.language import NARROW, Language, phrase
 
 QUICK, SLOW = 10, 60
 """Seconds after which a page without JavaScript loads itself again."""
+
+_APP = re.compile(f"{APP}:", re.ASCII)
 
 
 class Stage(StrEnum):
@@ -135,6 +139,8 @@ class Checkout:
     price: str | None
     rate: str | None
     uri: str | None
+    link: str | None
+    """The URI for a wallet on this device, which can return to the shop's app."""
     """What a wallet pays; None where nothing is asked for."""
     address: str
     private: bool
@@ -232,6 +238,7 @@ def view_of(
         label=row.label or "",
         order_id=row.order_id,
         back=safe_url(row.redirect_url) if stage in _GOOD else None,
+        link=None if uri is None else linked(uri, row.redirect_url),
         test_network=None if network is Network.MAINNET else network.value,
         follows=stage not in _OVER and now < row.monitored_until,
         refresh=_refresh(row, stage, now),
@@ -240,14 +247,26 @@ def view_of(
 
 
 def safe_url(url: str | None) -> str | None:
-    """The address of a page of the shop, where a browser may go; None for any other."""
+    """The address of a page or an app of the shop, where a browser may go; None for any other."""
     if url is None:
         return None
     try:
         parts = urlsplit(url)
     except ValueError:
         return None
-    return url if parts.scheme in ("http", "https") and parts.netloc else None
+    is_page = parts.scheme in ("http", "https") and parts.netloc
+    return url if is_page or _APP.match(url) else None
+
+
+def linked(uri: str, back: str | None) -> str:
+    """The URI with the app that a wallet opens after the payment (BIP 321, Proof of Payment).
+
+    The wallet appends `onchain=` and the payment to the app's address. It opens no web page.
+    """
+    if back is None or not _APP.match(back):
+        return uri
+    begun = f"{back}{'&' if '?' in back else '?'}"
+    return f"{uri}{'&' if '?' in uri else '?'}pop={quote(begun, safe='')}"
 
 
 def _asked(row: InvoiceRow, missing: int) -> Sats:
