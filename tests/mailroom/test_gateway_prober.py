@@ -122,19 +122,18 @@ async def test_closing_gives_up_what_is_being_asked() -> None:
 
 
 async def test_a_gateway_that_is_asked_no_longer_is_out_of_reach_and_asked_anew() -> None:
-    asked = 0
+    asked = asyncio.Event()
 
     async def ask(_target: Target) -> Probe:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
-            await asyncio.sleep(60)
+        if not asked.is_set():
+            asked.set()
+            await asyncio.Event().wait()
         return YES
 
     gateways = Gateways(ask, clock=Clock())
     gateways.give_up(TARGET)  # nobody asks
     waiting = asyncio.create_task(gateways.opted_in(TARGET))
-    await asyncio.sleep(0)
+    await asked.wait()
     gateways.give_up(TARGET)
     assert await waiting is OptIn.UNREACHABLE
     assert await gateways.opted_in(TARGET) is OptIn.YES

@@ -1,5 +1,6 @@
 """A shop's database on SQLite and on PostgreSQL, one for each test."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,16 +25,31 @@ def shop_template(server: Server) -> Iterator[str]:
         yield url.partition("@/")[2].partition("?")[0]
 
 
+@pytest.fixture(scope="session")
+def shop_file(tmp_path_factory) -> Path:
+    """A file with the newest schema, to copy: its migrations take longer than most tests."""
+    path = tmp_path_factory.mktemp("template") / "shop.db"
+    Database.open(path).close()
+    return path
+
+
+@pytest.fixture
+def sqlite_place(tmp_path: Path, shop_file: Path) -> str:
+    path = tmp_path / "shop" / "shop.db"
+    path.parent.mkdir(mode=0o700)
+    return str(shutil.copy(shop_file, path))
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def place(request, tmp_path) -> Iterator[str]:
-    """Where a database with the newest schema, or none yet, is for this test alone."""
+def place(request) -> Iterator[str]:
+    """Where a database with the newest schema is for this test alone."""
     if request.param == "sqlite":
-        yield str(tmp_path / "shop" / "shop.db")
+        yield request.getfixturevalue("sqlite_place")
         return
     server, template = (request.getfixturevalue(each) for each in ("server", "shop_template"))
     with server.database(template=template) as url:

@@ -7,10 +7,10 @@ from tests.merchant.dashboard.browsing import Office, open_office
 
 
 @pytest.fixture
-def place(request, tmp_path) -> Iterator[str]:
+def place(request) -> Iterator[str]:
     """Where the shop's database is; `BOTH` of `browsing` asks for each kind."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        yield str(tmp_path / "shop" / "shop.db")
+        yield request.getfixturevalue("sqlite_place")
         return
     server, template = (request.getfixturevalue(each) for each in ("server", "shop_template"))
     with server.database(template=template) as url:
