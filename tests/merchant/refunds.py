@@ -156,6 +156,15 @@ class RefundShop:
         row = self.claimed(invoice or self.invoice(), amount)
         return self.service.approve(row.id, by="owner")
 
+    def paying(self, *values: int, amount: int | None = None) -> RefundRow:
+        """A refund whose transaction is on its way, from coins of these values."""
+        self.fund(*(values or (60_000,)))
+        row = self.work(self.approved(amount=amount), 2)
+        assert self.house.log.approve(str(row.id))
+        row = self.work(row, 2)
+        assert row.status == "paying"
+        return row
+
     def work(self, row: RefundRow, rounds: int = 1) -> RefundRow:
         for _ in range(rounds):
             self.payments.work()

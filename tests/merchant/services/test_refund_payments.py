@@ -1,11 +1,9 @@
 """A refund is paid by one transaction: pinned, approved by the owner, kept, and broadcast."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from tests.merchant.refunds import CUSTOMER, RefundShop, open_refund_shop, see
+from tests.merchant.refunds import CUSTOMER, RefundShop, see
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, UnixTime
 from dovetail.bitcoin.transaction import Transaction, TxIn, TxOut
@@ -13,23 +11,9 @@ from dovetail.errors import CoinsTaken, InsufficientFunds, WalletError
 from dovetail.merchant.data import coins, events, invoices, refund_payments, wallets
 from dovetail.merchant.data.wallets import Purpose
 from dovetail.merchant.invoices.refunds import RefundRefused
-from dovetail.merchant.services.refund_payments import PATIENCE, RefundPayments, Trouble
+from dovetail.merchant.services.refund_payments import RefundPayments, Trouble
 from dovetail.merchant.services.sweeping import prepare_sweep
-from dovetail.merchant.signer.policy import SignerRefused
-from dovetail.regtest import RegtestServer
 from dovetail.sessions import receiver
-
-
-@pytest.fixture
-def regtest() -> Iterator[RegtestServer]:
-    with RegtestServer() as server:
-        yield server
-
-
-@pytest.fixture
-def shop(database, clock, tmp_path: Path, regtest: RegtestServer) -> Iterator[RefundShop]:
-    with open_refund_shop(database, clock, tmp_path, regtest) as opened:
-        yield opened
 
 
 def test_an_approved_refund_is_paid_once_the_owner_approves_it_at_the_signer(shop: RefundShop):
@@ -248,7 +232,7 @@ def test_a_refund_that_ends_before_its_signature_is_kept_is_not_broadcast(shop: 
 def test_a_block_that_leaves_the_chain_takes_the_payment_back_and_it_is_sent_again(
     shop: RefundShop,
 ):
-    row = _paying(shop)
+    row = shop.paying()
     shop.regtest.node.mine(1)
     row = shop.work(row)
     assert row.status == "paid"
@@ -260,96 +244,8 @@ def test_a_block_that_leaves_the_chain_takes_the_payment_back_and_it_is_sent_aga
     assert shop.work(row).status == "paid"
 
 
-def _paying(shop: RefundShop, *values: int, amount: int | None = None):
-    shop.fund(*(values or (60_000,)))
-    row = shop.work(shop.approved(amount=amount), 2)
-    assert shop.house.log.approve(str(row.id))
-    row = shop.work(row, 2)
-    assert row.status == "paying"
-    return row
-
-
 def _reorganise(shop: RefundShop) -> None:
     shop.regtest.node.reorg(1)
-
-
-def test_a_payment_that_waits_too_long_gets_a_higher_fee(shop: RefundShop, monkeypatch):
-    row = _paying(shop)
-    (first,) = shop.sent(row)
-    shop.clock.now += PATIENCE - 1
-    assert len(shop.sent(shop.work(row))) == 1
-    shop.clock.now += 1
-    shop.work(row)
-    assert len(shop.sent(row)) == 1  # the estimate is no higher
-    rate = FeeRate.from_sat_per_vb(20)
-    monkeypatch.setattr(shop.chain, "fee_rate", lambda *, target: rate)  # noqa: ARG005
-    row = shop.work(row, 2)
-    _, second = shop.sent(row)
-    assert second.raw is not None
-    assert [each.txid for each in shop.waiting()] == [second.txid]
-    before, after = (each.psbt.unsigned_transaction for each in (first, second))
-    assert before.contested() == after.contested()
-    paid = TxOut(row.amount, CUSTOMER.script_pubkey)
-    assert paid in before.outputs
-    assert paid in after.outputs
-    assert second.fee > first.fee
-    assert (row.status, row.txid) == ("paying", str(second.txid))
-    shop.regtest.node.mine(1)
-    row = shop.work(row)
-    assert (row.status, row.txid) == ("paid", str(second.txid))
-
-
-def test_the_first_transaction_may_win_although_a_higher_fee_was_tried(
-    shop: RefundShop, monkeypatch
-):
-    row = _paying(shop)
-    (first,) = shop.sent(row)
-    shop.clock.now += PATIENCE
-    rate = FeeRate.from_sat_per_vb(20)
-    monkeypatch.setattr(shop.chain, "fee_rate", lambda *, target: rate)  # noqa: ARG005
-    row = shop.work(row)
-    assert row.txid != str(first.txid)
-    shop.regtest.node.mine(1)
-    row = shop.work(row)
-    assert (row.status, row.txid) == ("paid", str(first.txid))
-
-
-def test_a_higher_fee_that_the_signer_refuses_is_tried_anew_later(shop: RefundShop, monkeypatch):
-    row = _paying(shop)
-    (first,) = shop.sent(row)
-    asked: list[str] = []
-
-    def refuses(name: str, *_: object, **__: object) -> None:
-        asked.append(name)
-        raise SignerRefused("The fee is above the cap.")
-
-    rate = FeeRate.from_sat_per_vb(20)
-    monkeypatch.setattr(shop.chain, "fee_rate", lambda *, target: rate)  # noqa: ARG005
-    monkeypatch.setattr(shop.signer, "queue", refuses)
-    for number in (2, 3):
-        shop.clock.now += PATIENCE
-        row = shop.work(row, 4)
-        assert asked[number - 2 :] == [f"{row.id}-{number}"]
-        assert (row.trouble, row.txid) == (Trouble.SIGNER_REFUSES, str(first.txid))
-    monkeypatch.undo()
-    monkeypatch.setattr(shop.chain, "fee_rate", lambda *, target: rate)  # noqa: ARG005
-    shop.clock.now += PATIENCE
-    row = shop.work(row, 2)
-    *_, last = shop.sent(row)
-    assert last.raw is not None
-    assert (last.number, row.trouble, row.txid) == (4, None, str(last.txid))
-    assert [each.txid for each in shop.waiting()] == [last.txid]
-
-
-@pytest.mark.parametrize("values", [(20_400,), (21_500,)])
-def test_without_change_that_can_pay_it_the_fee_stays(
-    shop: RefundShop, monkeypatch, values: tuple[int, ...]
-):
-    row = _paying(shop, *values)
-    shop.clock.now += PATIENCE
-    rate = FeeRate.from_sat_per_vb(20)
-    monkeypatch.setattr(shop.chain, "fee_rate", lambda *, target: rate)  # noqa: ARG005
-    assert len(shop.sent(shop.work(row))) == 1
 
 
 def test_a_refund_whose_coin_was_spent_otherwise_fails_and_frees_its_share(shop: RefundShop):
@@ -421,7 +317,7 @@ def test_a_signer_that_signs_another_transaction_is_not_believed(shop: RefundSho
 
 
 def test_each_step_is_an_event_of_the_invoice(shop: RefundShop):
-    row = _paying(shop)
+    row = shop.paying()
     found = shop.database.read(lambda c: events.events_of(c, row.invoice_id))
     assert [each.seq for each in found] == list(range(1, len(found) + 1))
     told = [each for each in found if each.kind.startswith("refund.")]
