@@ -26,7 +26,7 @@ def shop_template(server: Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def shop_file(tmp_path_factory) -> Path:
+def shop_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with the newest schema, to copy: its migrations take longer than most tests."""
     path = tmp_path_factory.mktemp("template") / "shop.db"
     Database.open(path).close()
