@@ -207,12 +207,14 @@ async def test_the_keyboard_reaches_all_and_shows_where_it_is(browser, pages) ->
         ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_on_any_page(browser, pages, scheme) -> None:
+async def test_axe_finds_nothing_on_any_page(browser, pages) -> None:
     for url in each_page(pages):
-        async with visiting(browser, url, color_scheme=scheme) as page:
+        async with visiting(browser, url, color_scheme="light") as page:
             await open_details(page)
-            assert await violations(page) == []
+            found = await violations(page)
+            await page.emulate_media(color_scheme="dark")
+            found += await violations(page, runOnly=["color-contrast"])
+            assert found == []
 
 
 async def test_axe_finds_nothing_on_a_refused_address(browser, pages) -> None:
