@@ -81,7 +81,7 @@ kill-shop: $(VENV)/.dev
 test: $(VENV)/.dev
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m tools.chromium
-	$(BIN)/pytest -q -n $(TESTERS) --dist worksteal -m "not property" --cov --cov-report=
+	$(BIN)/pytest -q -n $(TESTERS) -m "not property" --cov --cov-report=
 	$(BIN)/coverage report --include="$(shell echo $(COVERED) | sed 's|[a-z]*|src/dovetail/&/*|g; s| |,|g')" --fail-under=100
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/pytest -q -n auto -m property

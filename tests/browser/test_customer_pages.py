@@ -207,6 +207,7 @@ async def test_the_keyboard_reaches_all_and_shows_where_it_is(browser, pages) ->
         ]
 
 
+@pytest.mark.timeout(300)
 async def test_axe_finds_nothing_on_any_page(browser, pages) -> None:
     for url in each_page(pages):
         async with visiting(browser, url, color_scheme="light") as page:

@@ -19,7 +19,7 @@ from dovetail.protocol.mailbox import ShortId
 HONEST = "127.0.3.1"
 CROWD = tuple(f"127.0.2.{n}" for n in range(1, 9))
 BODY = b"\x01" * 8192
-PATIENCE = 2.0
+PATIENCE = 10.0
 """Seconds within which an honest request is answered."""
 AT_ONCE = 24
 LIMITS = {
