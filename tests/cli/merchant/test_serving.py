@@ -87,8 +87,8 @@ def test_a_client_behind_a_proxy_has_limits_of_its_own(shop: Cli, tmp_path: Path
             told = await ask(url, "GET", "/api/v1/stores", secret=secret, x_forwarded_for=client)
             return told.status
 
-        await asyncio.gather(*(status("192.0.2.1", "dvt_wrong") for _ in range(120)))
-        return [await status("192.0.2.1"), await status("198.51.100.1")]
+        told = [await status("192.0.2.1", "dvt_wrong") for _ in range(60)]
+        return [max(told), await status("198.51.100.1")]
 
     with started(shop) as process:
         assert process.stdout is not None
