@@ -1,11 +1,11 @@
 """Other sites: where a browser may be sent, and who may show a page in a frame."""
 
 import re
-from ipaddress import IPv4Address
 from urllib.parse import urlsplit
 
+from dovetail.merchant.public_url import is_loopback
+
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
-_LOCAL = "localhost"
 
 
 def safe_origin(url: str | None) -> str | None:
@@ -23,13 +23,6 @@ def safe_origin(url: str | None) -> str | None:
         return None
     if not _HOST.fullmatch(host) or "@" in parts.netloc:
         return None
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_local(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         return None
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return IPv4Address(host).is_loopback
-    except ValueError:
-        return host == _LOCAL

@@ -16,6 +16,7 @@ from dovetail.merchant.invoices.sales import (
     decimals_of,
     parse_amount,
 )
+from dovetail.merchant.pages.forms import WrongFieldError
 from dovetail.merchant.pages.language import phrase
 
 EMPTY_ROWS = 3
@@ -32,15 +33,6 @@ NO_NAME = phrase("Item %(number)s: give a name of 1 to 40 characters in one line
 NO_PRICE = phrase("Item %(number)s: give a price that is more than 0, such as %(example)s.")
 NO_DESCRIPTION = phrase("Item %(number)s: shorten the description to 80 characters in one line.")
 TOO_MANY = phrase("Keep to 40 items.")
-
-
-class WrongFieldError(Exception):
-    """A field makes no sense; the words are a phrase, which says what to do."""
-
-    def __init__(self, words: str, **values: str | int) -> None:
-        """The words take these values."""
-        self.words, self.values = words, values
-        super().__init__(words % values if values else words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,6 @@ from dovetail.merchant.api.routes.common import ApiRequest, parts_of
 from dovetail.merchant.dashboard.access import PATH, Needs, form_of, visitor_of
 from dovetail.merchant.dashboard.menus import (
     Fields,
-    WrongFieldError,
     fields_in,
     fields_of,
     first_menu,
@@ -27,6 +26,7 @@ from dovetail.merchant.data import stores
 from dovetail.merchant.data.points_of_sale import PointRow
 from dovetail.merchant.data.stores import StoreRow
 from dovetail.merchant.messages import Scope
+from dovetail.merchant.pages.forms import WrongFieldError
 from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.pages.sale import sale_path
 from dovetail.merchant.services.rates import RateUnavailable

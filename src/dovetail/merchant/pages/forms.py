@@ -7,6 +7,15 @@ from dovetail.merchant.api.problems import Kind, Refused
 from dovetail.merchant.api.routes.common import ApiRequest
 
 
+class WrongFieldError(Exception):
+    """A field makes no sense; the words are a phrase, which says what to do."""
+
+    def __init__(self, words: str, **values: str | int) -> None:
+        """The words take these values."""
+        self.words, self.values = words, values
+        super().__init__(words % values if values else words)
+
+
 def fields_of(request: ApiRequest, *, most: int) -> Mapping[str, str]:
     """The fields of a form without blanks around them, of each the last; raises `Refused`.
 

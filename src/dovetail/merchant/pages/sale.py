@@ -33,7 +33,7 @@ from dovetail.merchant.invoices.sales import (
     parse_amount,
     sale_of,
 )
-from dovetail.merchant.pages.forms import fields_of
+from dovetail.merchant.pages.forms import WrongFieldError, fields_of
 from dovetail.merchant.pages.language import NARROW, Language, phrase
 from dovetail.merchant.pages.rendering import language_for, page
 from dovetail.merchant.services.rates import RateUnavailable
@@ -116,14 +116,6 @@ class Given:
             version=fields.get("version", ""),
             form=fields.get("sale", ""),
         )
-
-
-class WrongFieldError(Exception):
-    """A field makes no sense; the words are a phrase."""
-
-    def __init__(self, words: str) -> None:
-        self.words = words
-        super().__init__(words)
 
 
 @get(PATH + "{token:str}", media_type=MediaType.HTML)
