@@ -1,5 +1,4 @@
 import asyncio
-import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -131,33 +130,6 @@ async def test_a_closed_port_is_told_as_such_however_many_addresses_the_host_has
         with pytest.raises(httpcore2.ConnectError) as raised:
             await AsyncioBackend().connect_tcp(host, port, timeout=5)
     assert no_connection(raised.value) == "nothing listens at its port"
-
-
-async def test_failures_of_several_addresses_keep_their_number(monkeypatch: pytest.MonkeyPatch):
-    """asyncio of Python 3.11 gives their words alone."""
-
-    async def failing(*_: object, **__: object) -> None:
-        raise OSError(
-            "Multiple exceptions: [Errno 101] Connect call failed ('::1', 1, 0, 0),"
-            " [Errno 111] Connect call failed ('127.0.0.1', 1)"
-        )
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", failing)
-    with pytest.raises(httpcore2.ConnectError) as raised:
-        await AsyncioBackend().connect_tcp("localhost", 1)
-    cause = raised.value.__cause__
-    assert isinstance(cause, OSError)
-    assert cause.errno == errno.ENETUNREACH
-
-
-async def test_an_error_without_a_number_stays_as_it_is(monkeypatch: pytest.MonkeyPatch):
-    async def failing(*_: object, **__: object) -> None:
-        raise OSError("nothing to be read from this")
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", failing)
-    with pytest.raises(httpcore2.ConnectError) as raised:
-        await AsyncioBackend().connect_tcp("localhost", 1)
-    assert str(raised.value.__cause__) == "nothing to be read from this"
 
 
 async def test_an_address_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch):

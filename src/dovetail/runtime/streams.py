@@ -5,8 +5,6 @@ httpcore2's own layer in between was most of their cost.
 """
 
 import asyncio
-import os
-import re
 import select
 import ssl
 import sys
@@ -16,12 +14,10 @@ from typing import Any, cast
 
 import httpcore2
 
-HEAD_START = 0.25
-"""Seconds before the next address of a host is tried beside the first (RFC 8305, 5)."""
+from dovetail.runtime.dialling import connect
 
 _MOST_UNREAD = 262_144
 """Unread bytes at which reading pauses."""
-_NAMED = re.compile(r"\[Errno (\d+)\]")
 
 
 class AsyncioBackend(httpcore2.AsyncNetworkBackend):
@@ -37,13 +33,7 @@ class AsyncioBackend(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         """See httpcore2; of a host with several addresses the first that answers is taken."""
         async with _connecting(timeout):
-            _, arrivals = await asyncio.get_running_loop().create_connection(
-                _Arrivals,
-                host,
-                port,
-                local_addr=None if local_address is None else (local_address, 0),
-                happy_eyeballs_delay=HEAD_START,
-            )
+            arrivals = await connect(_Arrivals, host, port, local_address=local_address)
         for option in socket_options or ():
             arrivals.transport.get_extra_info("socket").setsockopt(*option)
         return _Stream(arrivals)
@@ -216,13 +206,4 @@ async def _connecting(seconds: float | None) -> AsyncGenerator[None]:
     except TimeoutError as error:
         raise httpcore2.ConnectTimeout from error
     except OSError as error:
-        raise httpcore2.ConnectError from _told(error)
-
-
-def _told(error: OSError) -> OSError:
-    """The error with its number, which asyncio of Python 3.11 omits for several failures."""
-    named = None if error.errno is not None else _NAMED.search(str(error))
-    if named is None:
-        return error
-    number = int(named[1])
-    return OSError(number, os.strerror(number))
+        raise httpcore2.ConnectError from error
