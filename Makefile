@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The lock names every package, so nothing is resolved: pip would otherwise look past a pin for "name[extra]".
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
+# Hundreds of processes start in the tests. Each would compile the sources anew if bytecode were not kept.
+export PYTHONDONTWRITEBYTECODE :=
 COVERED := bitcoin crypto protocol sessions stores
 # Tests wait for servers more than they compute.
 TESTERS := $(shell echo $$((2 * $$(nproc 2>/dev/null || sysctl -n hw.ncpu))))

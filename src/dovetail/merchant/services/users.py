@@ -1,6 +1,6 @@
 """Users and their passwords, which are hashed by Argon2id (RFC 9106)."""
 
-from functools import partial
+from functools import cache, partial
 
 from dovetail.extras import brought_by
 
@@ -22,18 +22,23 @@ LEAST_LENGTH = 12
 
 MOST_LENGTH = 1000
 _MOST_NAME = 100
-_NOBODY = "of a name that is unknown"
+_STANDARD = PasswordHasher()
+
+
+@cache
+def _hash_of_nobody(hasher: PasswordHasher) -> str:
+    """A hash that takes as long to check as that of a user."""
+    return hasher.hash("of a name that is unknown")
 
 
 class Users:
     """Makes, checks and locks out users. Its methods block: a hash takes some 50 ms and 64 MB."""
 
     def __init__(self, database: Database, hasher: PasswordHasher | None = None) -> None:
-        """`hasher` has the parameters of new hashes; else those that RFC 9106 calls the second."""
+        """`hasher` has the parameters of new hashes; None: those that RFC 9106 calls the second."""
         self._database = database
-        self._hasher = hasher or PasswordHasher()
-        self._nobody = self._hasher.hash(_NOBODY)
-        """A hash that takes as long to check as that of a user."""
+        self._hasher = hasher or _STANDARD
+        self._nobody = _hash_of_nobody(self._hasher)
 
     def add(self, name: str, password: str, role: Role, *, by: str) -> UserRow:
         """Make a user; raises `ConfigurationError` for a name or a password that will not do."""
