@@ -8,6 +8,8 @@ PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 # Hundreds of processes start in the tests. Each would compile the sources anew if bytecode were not kept.
 export PYTHONDONTWRITEBYTECODE :=
 COVERED := bitcoin crypto protocol sessions stores
+# Tests sync thousands of small files to disk; in memory that costs nothing, where there is enough of it.
+SCRATCH := $(shell [ -w /dev/shm ] && [ "$$(df -Pk /dev/shm | awk 'NR == 2 { print $$4 }')" -gt 8000000 ] && echo TMPDIR=/dev/shm)
 # Tests wait for servers more than they compute.
 TESTERS := $(shell echo $$((2 * $$(nproc 2>/dev/null || sysctl -n hw.ncpu))))
 
@@ -83,10 +85,10 @@ kill-shop: $(VENV)/.dev
 test: $(VENV)/.dev
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m tools.chromium
-	$(BIN)/pytest -q -n $(TESTERS) -m "not property" --cov --cov-report=
+	$(SCRATCH) $(BIN)/pytest -q -n $(TESTERS) --maxschedchunk 8 -m "not property" --cov --cov-report=
 	$(BIN)/coverage report --include="$(shell echo $(COVERED) | sed 's|[a-z]*|src/dovetail/&/*|g; s| |,|g')" --fail-under=100
 	$(BIN)/coverage report --fail-under=90
-	$(BIN)/pytest -q -n auto -m property
+	$(SCRATCH) $(BIN)/pytest -q -n auto -m property
 
 electrum: $(VENV)/.dev
 	$(BIN)/pytest -q -rs tests/live_electrum

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlencode
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 from tests.browser.visits import SECONDS, is_too_wide, shows, violations
 from tests.merchant.dashboard.browsing import PASSWORD
@@ -18,11 +19,13 @@ from dovetail.merchant.messages import Role
 from dovetail.merchant.messages.access import PLUGIN_SCOPES
 from dovetail.merchant.services.users import Users
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 HTML = (("content-type", "text/html; charset=utf-8"),)
 DONE = b"<!doctype html><html lang=en><title>x</title><h1>Connected</h1>"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def pages(tmp_path) -> AsyncIterator[Pages]:
     with Database.open(tmp_path / "shop.db") as database:
         async with opened(database) as made:

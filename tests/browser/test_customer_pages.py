@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 from tests.browser.visits import (
     PHONE,
@@ -27,6 +28,8 @@ from dovetail.merchant.invoices.refunds import RefundStatus
 from dovetail.merchant.pages import view
 from dovetail.merchant.pages.view import Stage
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 FULL: dict[str, Any] = {
     "label": "Sencha, 2 bags of 100 g",
     "order_id": "A-1047",
@@ -37,7 +40,7 @@ FULL: dict[str, Any] = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def pages(tmp_path, clock) -> AsyncIterator[Pages]:
     with Database.open(tmp_path / "shop.db", clock=clock) as database:
         async with opened(database) as made:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from playwright.async_api import Browser, Page, expect
@@ -28,6 +29,8 @@ from dovetail.merchant.invoices.refunds import RefundStatus
 from dovetail.merchant.messages import Role
 from dovetail.merchant.pages.view import Stage
 from dovetail.merchant.services.users import Users
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SECRET = b"s" * 20
 
@@ -80,7 +83,7 @@ class Office:
         ]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def office(tmp_path) -> AsyncIterator[Office]:
     with Database.open(tmp_path / "shop.db") as database:
         Users(database, QUICK).add("Ada", PASSWORD, Role.OWNER, by="test")

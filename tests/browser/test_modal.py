@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, FrameLocator, Page, expect
 from tests.browser.test_customer_pages import checkout
 from tests.browser.visits import PHONE, SECONDS, is_too_wide, violations, visiting
@@ -13,6 +14,8 @@ from tests.support.scripted_http import Answer, ScriptedServer
 
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.invoices import InvoiceRow
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HTML = (("content-type", "text/html; charset=utf-8"),)
 THANKS = b"<!doctype html><title>x</title><h1>Thanks</h1>"
@@ -30,7 +33,7 @@ SHOP = """<!doctype html>
 </script>"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def pages(tmp_path) -> AsyncIterator[Pages]:
     with Database.open(tmp_path / "shop.db") as database:
         async with opened(database) as made:
@@ -100,6 +103,7 @@ async def test_the_keyboard_closes_it_and_the_shop_can_too(browser, pages, shop)
     async with shopping(browser, pages, shop, f"{shop.url}/thanks") as (page, _):
         framed = page.locator("iframe[name=btcpay]")
         await shows(page.frame_locator("iframe[name=btcpay]"), "Waiting for your payment")
+        await page.wait_for_function("heard.includes('loaded')")
         await page.keyboard.press("Escape")
         await expect(framed).to_be_hidden()
         assert (await page.evaluate("heard"))[-2:] == ["leave", "close"]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 from tests.browser.visits import PHONE, SECONDS, is_too_wide, visiting
@@ -14,6 +15,8 @@ from dovetail.merchant.data.database import Database
 from dovetail.merchant.messages import Role
 from dovetail.merchant.services.users import Users
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 INTERNAL: dict[str, Any] = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -24,7 +27,7 @@ INTERNAL: dict[str, Any] = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def pages(tmp_path):
     with Database.open(tmp_path / "shop.db") as database:
         Users(database, QUICK).add("Ada", PASSWORD, Role.OWNER, by="test")

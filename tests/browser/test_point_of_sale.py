@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Literal
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, expect
 from tests.browser.visits import (
     PHONE,
@@ -28,6 +29,8 @@ from dovetail.merchant.messages import Role
 from dovetail.merchant.pages.view import Stage
 from dovetail.merchant.services.users import Users
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 TABLET: ViewportSize = {"width": 1024, "height": 700}
 UPRIGHT: ViewportSize = {"width": 768, "height": 1024}
 
@@ -37,7 +40,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def counter(tmp_path, clock) -> AsyncIterator[Counter]:
     with Database.open(tmp_path / "shop.db", clock=clock) as database:
         async with open_counter(database) as made:

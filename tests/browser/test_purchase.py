@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
 from playwright.async_api import expect
 from tests.browser.visits import SECONDS, shows, visiting
 from tests.merchant.till import customer, open_till
@@ -11,6 +12,8 @@ from tests.support.loopback import open_loopback
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.server import serving
 from dovetail.sessions.outcomes import Success
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_customer_pays_by_payjoin_while_the_page_watches(browser, tmp_path) -> None:

@@ -12,7 +12,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path as Folder
 
 from tests.merchant.till import open_parts
@@ -171,27 +173,32 @@ def main() -> int:
     parser.add_argument("--store", choices=("postgresql", "sqlite"), action="append")
     parser.add_argument("--paths", help="only paths whose name contains one of these, by comma")
     parser.add_argument("--stride", type=int, default=1, help="only each n-th kill")
+    parser.add_argument("--shops", type=int, default=2, help="shops at once (default: 2)")
     given = parser.parse_args()
-    results: list[Result] = []
-    for store in given.store or ["sqlite", "postgresql"]:
-        for cold in (False, True):
-            chosen = [
-                path
-                for path in PATHS
-                if path.cold is cold
-                and any(each in path.name for each in (given.paths or "").split(","))
-            ]
-            if chosen:
-                results += _sweep(store, chosen, cold=cold, stride=given.stride)
-    return _report(results)
+    stores = given.store or ("postgresql", "sqlite")
+    with ProcessPoolExecutor(given.shops, get_context("spawn")) as pool:
+        sweeps = [
+            pool.submit(_sweep, store, given.paths or "", cold=cold, stride=given.stride)
+            for store in stores
+            for cold in (False, True)
+        ]
+        return _report([result for sweep in sweeps for result in sweep.result()])
 
 
-def _sweep(store: str, paths: list[Path], *, cold: bool, stride: int) -> list[Result]:
+def _sweep(store: str, names: str, *, cold: bool, stride: int) -> list[Result]:
+    """The results of a shop on this database, whose payments go to cold storage or stay hot."""
     shared = store == "postgresql"
+    paths = [
+        path
+        for path in PATHS
+        if path.cold is cold and any(each in path.name for each in names.split(","))
+    ]
     victims = VICTIMS if shared else ("server", "signer", "all")
     tasks = [
         (path, victim, moment) for path in paths for victim in victims for moment in path.moments
     ][::stride]
+    if not tasks:
+        return []
     with tempfile.TemporaryDirectory(prefix="dovetail-shop-") as folder:
         world, coins = Folder(folder), COINS + len(tasks) * cold
         with open_shop(world, postgresql=shared, coins=coins, grace=2, cold=cold) as shop:
