@@ -211,7 +211,7 @@ def test_a_wrong_limit_of_a_mailroom_is_told_with_the_file(cli: Cli, tmp_path):
     path.write_text("[mailroom]\nmax_bytes = 'much'\n")
     said = cli("mailroom", "serve", "--listen", "127.0.0.1:0", "--config", str(path))
     assert said.code == 2
-    assert f"{path}: `mailroom.max_bytes` must be" in said.err
+    assert f"{path}, line 2: `mailroom.max_bytes` must be" in said.err
 
 
 def test_a_file_that_is_not_text_is_one_sentence(tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from dovetail.cli import merchant_settings
+from dovetail.cli import mailroom_settings, merchant_settings
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS, PREFIX
 from dovetail.cli.exits import MEANINGS
@@ -67,6 +67,10 @@ def _configuration() -> str:
     of_shop = "\n".join(
         f"| `{key.name}` | {key.default_words} | {key.words} |" for key in merchant_settings.KEYS
     )
+    of_mailroom = "\n".join(
+        f"| `{key.name}` | `{key.variable}` | {key.default_words} | {key.words} |"
+        for key in mailroom_settings.KEYS.values()
+    )
     return f"""\
 ## Configuration
 
@@ -86,8 +90,12 @@ The table `[merchant]` is for [a shop's processes](../guides/shop-operations.md)
 |---|---|---|
 {of_shop}
 
-The table `[mailroom]` limits a mailroom that is served here; its keys are in the guide to
-[running a mailroom](../guides/mailroom.md).
+The table `[mailroom]` is for [a mailroom of your own](../guides/mailroom.md), which
+`dovetail mailroom serve` runs. Options win over variables, and those over the table.
+
+| key of `[mailroom]` | variable | default | meaning |
+|---|---|---|---|
+{of_mailroom}
 """
 
 

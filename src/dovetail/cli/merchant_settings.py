@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
-
-import click
+from typing import Any
 
 from dovetail.cli.config import readers
 from dovetail.cli.config.table import Key
-from dovetail.cli.option_types import Place
 from dovetail.errors import ConfigurationError
 from dovetail.merchant.public_url import PublicUrl
 from dovetail.merchant.services.rates import APART, SOURCES
@@ -56,10 +53,7 @@ def read(table: Mapping[str, Any]) -> MerchantSettings:
     return MerchantSettings(**found)
 
 
-def _names(key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ConfigurationError(f"`{key}` must be a list: correct it.")
-    return tuple(readers.text(key, each) for each in cast("list[object]", value))
+_names = readers.several(readers.text)
 
 
 def _origins(key: str, value: Any) -> tuple[str, ...]:
@@ -73,13 +67,6 @@ def _origins(key: str, value: Any) -> tuple[str, ...]:
 
 def _site(key: str, value: Any) -> PublicUrl:
     return PublicUrl.parse(readers.text(key, value), name=key)
-
-
-def _place(key: str, value: Any) -> tuple[str, int]:
-    try:
-        return Place().convert(readers.text(key, value), None, None)
-    except click.UsageError as error:
-        raise ConfigurationError(f"`{key}`: {error.message}") from None
 
 
 def _percent(key: str, value: Any) -> Decimal:
@@ -216,7 +203,7 @@ KEYS = (
     ),
     Key(
         "metrics",
-        _place,
+        readers.place,
         None,
         "nowhere",
         "Where Prometheus asks for metrics, as host:port. Keep it to your own network.",

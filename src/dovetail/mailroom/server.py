@@ -18,6 +18,7 @@ import uvicorn
 
 from dovetail.collecting import rare_collections
 from dovetail.mailroom.app import Mailroom
+from dovetail.mailroom.machine import Machine, shortfalls
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.logs import STDERR, logging_to
@@ -184,6 +185,8 @@ def serve(
         stop_signals(hang_up=_stay) as stop,
     ):
         allow_many_files(settings.max_connections, beside=settings.files_beside)
+        for each in shortfalls(settings, Machine.look(settings.data_dir)):
+            _log.warning("%s", each)
         with MailroomServer(settings, host=host, port=port) as server:
             if ready is not None:
                 ready(server.url)

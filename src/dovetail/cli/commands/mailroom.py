@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from dovetail.cli.help_layout import Group
-from dovetail.cli.option_types import Duration
-from dovetail.cli.options import common, listening
+from dovetail.cli.option_types import Duration, Place
+from dovetail.cli.options import common
 from dovetail.cli.output import Screen
 
 
@@ -26,18 +26,38 @@ def mailroom() -> None:
     """
 
 
-@mailroom.command()
-@listening(8080)
-@click.option(
-    "--directory/--no-directory", "directory", default=True, help="Keep mailboxes for receivers."
+where = click.option(
+    "--data",
+    "data_dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The mailroom's own folder, instead of one in the data directory.",
 )
-@click.option("--relay/--no-relay", default=True, help="Forward to the gateways of others.")
+
+
+@mailroom.command()
+@click.option(
+    "--listen",
+    type=Place(),
+    help="Where to listen; 127.0.0.1:8080 unless given, and port 0 is any.",
+)
+@where
+@click.option(
+    "--directory/--no-directory", "directory", default=None, help="Keep mailboxes for receivers."
+)
+@click.option("--relay/--no-relay", default=None, help="Forward to the gateways of others.")
 @click.option(
     "--local",
     is_flag=True,
+    default=None,
     help="For tests on one machine: the relay reaches private addresses and itself.",
 )
-@click.option("--v1", is_flag=True, help="Let BIP 78 senders wait for a receiver that is online.")
+@click.option(
+    "--v1",
+    is_flag=True,
+    default=None,
+    help="Let BIP 78 senders wait for a receiver that is online.",
+)
 @click.option(
     "--ca-file",
     metavar="FILE",
@@ -50,8 +70,9 @@ def serve(**given: Any) -> int:
     """Serve until Ctrl-C.
 
     Prints its URL, to be used as `directory` and among `relays`. Put a proxy that speaks https
-    in front of it if others are to reach it. Set its limits in the table
-    [mailroom] of the configuration; the guide to running a mailroom lists every key.
+    in front of it if others are to reach it. Each option and limit is a key of the table
+    [mailroom] in the configuration, and a variable; options win over variables, and those over the
+    file.
     """
     from dovetail.cli.handlers import mailroom as handler
 

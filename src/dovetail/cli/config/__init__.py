@@ -11,9 +11,11 @@ from dovetail.cli.config.file import read as read
 from dovetail.cli.config.loading import Found as Found
 from dovetail.cli.config.loading import load as load
 from dovetail.cli.config.loading import look_up as look_up
+from dovetail.cli.config.loading import look_up_table as look_up_table
 from dovetail.cli.config.table import KEYS as KEYS
 from dovetail.cli.config.table import LOCAL_CHAIN as LOCAL_CHAIN
 from dovetail.cli.config.table import LOCAL_MAILROOM as LOCAL_MAILROOM
 from dovetail.cli.config.table import PREFIX as PREFIX
+from dovetail.cli.config.table import Key as Key
 from dovetail.cli.config.table import Settings as Settings
 from dovetail.cli.config.template import template as template

@@ -24,19 +24,29 @@ class File:
     text: str
     values: Mapping[str, Any]
 
-    def reading(self, name: str, read: Callable[[], T]) -> T:
+    def reading(self, name: str, read: Callable[[], T], *, table: str = "") -> T:
         """Return what `read` makes of a key; a `ConfigurationError` says where the key is."""
         try:
             return read()
         except ConfigurationError as error:
-            raise ConfigurationError(f"{self._place(name)}: {error}") from error
+            raise ConfigurationError(f"{self._place(name, table)}: {error}") from error
 
-    def _place(self, name: str) -> str:
-        """The line of a key, which stands before the first table or names one."""
-        found = re.search(rf"^\s*(?:\[\s*)?[\"']?{re.escape(name)}\b", self.text, re.MULTILINE)
-        if found is None:
+    def _place(self, name: str, table: str) -> str:
+        """The line of a key: before the first table, or in its table, else that table's line."""
+        begin = 0
+        if table:
+            header = _line_of(self.text, table)
+            begin = 0 if header is None else header.end()
+        found = _line_of(self.text, name, begin) or (table and _line_of(self.text, table))
+        if not found:
             return str(self.path)
         return _at(self.path, self.text.count("\n", 0, found.end()) + 1)
+
+
+def _line_of(text: str, name: str, begin: int = 0) -> re.Match[str] | None:
+    """The beginning of a line with a key, or of the header of a table."""
+    line = re.compile(rf"^[ \t]*(?:\[\s*)?[\"']?{re.escape(name)}\b", re.MULTILINE)
+    return line.search(text, begin)
 
 
 def default_file() -> Path:

@@ -11,7 +11,7 @@ from platformdirs import user_data_path
 
 from dovetail.cli.config import file
 from dovetail.cli.config.file import File
-from dovetail.cli.config.table import KEYS, TABLES, Key, Settings
+from dovetail.cli.config.table import KEYS, TABLES, Key, Settings, variables_of
 from dovetail.errors import ConfigurationError
 
 _BY_NAME = {key.name: key for key in KEYS}
@@ -51,6 +51,55 @@ def look_up(
         if name not in _BY_NAME and name not in TABLES:
             written.reading(name, partial(_refuse, name))
     return {key.name: _look_up(key, written, given, environment) for key in KEYS}
+
+
+def look_up_table(
+    table: str,
+    keys: Mapping[str, Key],
+    written: File,
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+) -> dict[str, Found]:
+    """The value of each of a table's keys that somebody sets, and who says so.
+
+    Raises `ConfigurationError`, also for a key or a variable that the table does not have.
+    """
+    values = written.reading(table, partial(_table, table, written.values.get(table, {})))
+    for name in values:
+        if name not in keys:
+            written.reading(name, partial(_refuse_in, table, name, keys), table=table)
+    for name in environment:
+        if name.startswith(variables_of(table)) and name.removeprefix(variables_of(table)):
+            _require_variable(name, keys)
+    found: dict[str, Found] = {}
+    for name, key in keys.items():
+        if name in values:
+            read = partial(key.read, key.full_name, _bare(values[name]))
+            found[name] = Found(written.reading(name, read, table=table), "file")
+        if key.variable in environment:
+            found[name] = Found(
+                key.read(key.variable, _bare(environment[key.variable])), "variable"
+            )
+        if name in given:
+            found[name] = Found(given[name], "flag")
+    return found
+
+
+def _require_variable(variable: str, keys: Mapping[str, Key]) -> None:
+    known = [key.variable for key in keys.values()]
+    if variable in known:
+        return
+    near = get_close_matches(variable, known, n=1, cutoff=0.8)
+    advice = f"did you mean `{near[0]}`?" if near else "remove it."
+    shown = variable if variable.isidentifier() and len(variable) <= 60 else "?"
+    raise ConfigurationError(f"The variable `{shown}` sets nothing: {advice}")
+
+
+def _refuse_in(table: str, name: str, keys: Mapping[str, Key]) -> None:
+    near = get_close_matches(name, keys, n=1, cutoff=0.5)
+    shown = name if name.isidentifier() and len(name) <= 40 else "?"
+    advice = f"did you mean `{near[0]}`?" if near else "remove it."
+    raise ConfigurationError(f"the table [{table}] has no key `{shown}`: {advice}")
 
 
 def _look_up(

@@ -5,9 +5,12 @@ Each reader takes the name to blame and the value. Raises `ConfigurationError`.
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
+
+import click
 
 from dovetail.cli import option_types
 from dovetail.errors import ConfigurationError
@@ -15,6 +18,9 @@ from dovetail.tor import SocksProxy
 from dovetail.wallets.server_url import checked_url
 
 _RATE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{0,20})?", re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,6})\s*([KMGT])i?B?", re.ASCII | re.IGNORECASE)
+_SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_MOST_BYTES = 2**53
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -127,7 +133,7 @@ def duration(least: float, most: float) -> Callable[[str, Any], float]:
         # Compared before it is converted: TOML's whole numbers may be larger than any float.
         if not sound or not least <= (found or 0) <= most:
             raise ConfigurationError(
-                f"`{key}` must be a duration from {_span(least)} to {_span(most)},"
+                f"`{key}` must be a duration from {span(least)} to {span(most)},"
                 " such as 90s, 10m or 24h: correct it."
             )
         return float(found or 0)
@@ -151,6 +157,62 @@ def rate(key: str, value: Any) -> str:
     return given
 
 
+def several(
+    one: Callable[[str, Any], Any], *, parted: bool = False
+) -> Callable[[str, Any], tuple[Any, ...]]:
+    """A list of such values; where it may be `parted`, text is one too, with commas."""
+
+    def read(key: str, value: Any) -> tuple[Any, ...]:
+        is_text = parted and isinstance(value, str)
+        given = value.replace(",", " ").split() if is_text else value
+        if not isinstance(given, list | tuple):
+            raise ConfigurationError(f"`{key}` must be a list: correct it.")
+        return tuple(one(key, each) for each in cast("list[Any]", given))
+
+    return read
+
+
+def size(key: str, value: Any) -> int:
+    """Bytes, as a number or as text such as 20G."""
+    given = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if given is not None:
+        return int(given[1]) * _SIZES[given[2].upper()]
+    try:
+        return whole(1, _MOST_BYTES)(key, value)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"`{key}` must be a number of bytes or a size such as 500M or 20G: correct it."
+        ) from error
+
+
+def place(key: str, value: Any) -> tuple[str, int]:
+    """Where a server listens, as host:port."""
+    try:
+        return option_types.Place().convert(text(key, value), None, None)
+    except click.UsageError as error:
+        raise ConfigurationError(f"`{key}`: {error.message}") from None
+
+
+def network(key: str, value: Any) -> str:
+    """An IP address, or a network such as 10.0.0.0/8."""
+    given = text(key, value)
+    try:
+        ip_network(given)
+    except ValueError:
+        raise ConfigurationError(
+            f"`{key}` must hold IP addresses or networks, such as 10.0.0.0/8: correct it."
+        ) from None
+    return given
+
+
+def span(value: float) -> str:
+    """A duration as text, such as 90s or 7d."""
+    for seconds_, letter in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if value and value % seconds_ == 0:
+            return f"{value // seconds_:.0f}{letter}"
+    return f"{value:g}s"
+
+
 def _path(key: str, given: str, kind: str) -> Path:
     wrong = ConfigurationError(
         f"`{key}` must be the path of a {kind}, `~` the home of a user that exists: correct it."
@@ -166,10 +228,3 @@ def _path(key: str, given: str, kind: str) -> Path:
 def _or(choices: tuple[str, ...]) -> str:
     *most, last = (f'"{choice}"' for choice in choices)
     return f"{', '.join(most)} or {last}" if most else last
-
-
-def _span(value: float) -> str:
-    for size, letter in ((86_400, "d"), (3600, "h"), (60, "m")):
-        if value and value % size == 0:
-            return f"{value // size:.0f}{letter}"
-    return f"{value:g}s"

@@ -70,11 +70,23 @@ class Key:
     words: str
     example: Any = None
     """What a file to begin with shows for a key without a default."""
+    table: str = ""
+    """The table of the file in which it stands; none for the top."""
 
     @property
     def variable(self) -> str:
         """The environment variable that sets it."""
-        return PREFIX + self.name.upper()
+        return f"{variables_of(self.table)}{self.name.upper()}"
+
+    @property
+    def full_name(self) -> str:
+        """The key with its table, as errors name it."""
+        return f"{self.table}.{self.name}" if self.table else self.name
+
+
+def variables_of(table: str) -> str:
+    """How the variables of a table's keys begin."""
+    return f"{PREFIX}{table.upper()}_" if table else PREFIX
 
 
 KEYS = (
