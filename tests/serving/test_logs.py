@@ -36,6 +36,10 @@ def lines(reading: int) -> list[str]:
     return os.read(reading, 1 << 20).decode().splitlines()
 
 
+def texts(reading: int) -> list[str]:
+    return [line.partition("dovetail.x: ")[2] for line in lines(reading)]
+
+
 def record(text: str, *values: object) -> logging.LogRecord:
     return logging.LogRecord("dovetail.x", logging.WARNING, "", 0, text, values, None)
 
@@ -63,17 +67,46 @@ def test_repeated_lines_are_counted_instead(pipe: tuple[int, int]):
     for number in range(100):
         handler.emit(record("refused %d", number))
     handler.emit(record("another"))
+    time.sleep(0.5)  # nothing more is written before the minute is over
+    first = texts(pipe[0])
     now[0] = 61.0
+    time.sleep(0.5)
     handler.emit(record("refused %d", 100))
     handler.emit(record("refused %d", 101))
     handler.close()
-    found = [line.partition("dovetail.x: ")[2] for line in lines(pipe[0])]
-    assert found == [
-        *(f"refused {number}" for number in range(ALIKE)),
-        "another",
-        f"refused 100 ({100 - ALIKE} more like it were not written)",
+    assert first == [*(f"refused {number}" for number in range(ALIKE)), "another"]
+    assert texts(pipe[0]) == [
+        f"refused 99 ({100 - ALIKE - 1} more like it were not written)",
+        "refused 100",
         "refused 101",
     ]
+
+
+def test_a_line_that_says_the_same_is_written_once_a_minute(pipe: tuple[int, int]):
+    now = [0.0]
+    handler = BoundedHandler(pipe[1], clock=lambda: now[0])
+    for what in ("full", "full", "slow", "full"):
+        handler.emit(record("The disk is %s.", what))
+    now[0] = 61.0
+    handler.acquire()  # so that the next line comes before the thread looks
+    handler.emit(record("The disk is %s.", "full"))
+    handler.release()
+    handler.close()
+    found = texts(pipe[0])
+    assert found[:2] == ["The disk is full.", "The disk is slow."]
+    assert found[2:] in (
+        ["The disk is full. (2 more like it were not written)"],
+        ["The disk is full. (1 more like it were not written)", "The disk is full."],
+    )
+
+
+def test_what_was_left_out_is_told_at_the_end(pipe: tuple[int, int]):
+    handler = BoundedHandler(pipe[1])
+    for _ in range(10):
+        handler.emit(record("again"))
+    handler.close()
+    handler.close()
+    assert texts(pipe[0]) == ["again", "again (8 more like it were not written)"]
 
 
 def test_what_is_not_read_is_dropped_and_counted_and_nobody_waits(pipe: tuple[int, int]):

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from math import inf
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
 
@@ -17,7 +19,8 @@ STDERR = 2
 LINES_WAITING = 1_000
 """Lines that are kept for a slow reader; more are dropped and counted."""
 ALIKE = 5
-"""Lines of one kind that are written in `ALIKE_SECONDS`; more are only counted."""
+"""Lines of one kind that are written in `ALIKE_SECONDS`, and of the same words one; more are only
+counted."""
 ALIKE_SECONDS = 60.0
 LONGEST_LINE = 4_000
 """The longest line in bytes; a pipe takes this much in one write."""
@@ -80,6 +83,16 @@ class JsonLines(logging.Formatter):
         return json.dumps(told | dict(_about.get()) | getattr(record, "values", {}))
 
 
+@dataclass(slots=True)
+class _Kind:
+    """The lines of one kind in the last `ALIKE_SECONDS`."""
+
+    since: float
+    written: set[str] = field(default_factory=set[str])
+    left_out: int = 0
+    last: logging.LogRecord | None = None
+
+
 class BoundedHandler(logging.Handler):
     """Writes log lines to a file descriptor from a thread of its own."""
 
@@ -97,16 +110,22 @@ class BoundedHandler(logging.Handler):
         self._clock = clock
         self._lines: SimpleQueue[bytes] = SimpleQueue()
         self._dropped = 0
-        self._kinds: dict[tuple[str, object], tuple[float, int]] = {}
+        self._kinds: dict[tuple[str, object], _Kind] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._write_all, name="dovetail-log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a line, unless there are too many of its kind or too many in all."""
-        more = self._alike(record)
-        if more is None:
+        try:
+            more = self._alike(record)
+        except Exception:  # noqa: BLE001  # as in logging: a bad record must not raise
+            self.handleError(record)
             return
+        if more is not None:
+            self._queue(record, more)
+
+    def _queue(self, record: logging.LogRecord, more: int) -> None:
         record.left_out = more
         try:
             line = self.format(record)
@@ -120,22 +139,42 @@ class BoundedHandler(logging.Handler):
 
     def close(self) -> None:
         """Write the queued lines if the reader takes them; a second call does nothing."""
+        if not self._ending.is_set():
+            self._tell_left_out(inf)
         self._ending.set()
         self._thread.join(_CLOSE_SECONDS)
         super().close()
 
     def _alike(self, record: logging.LogRecord) -> int | None:
         """Return how many similar lines were left out before it; None if it is left out too."""
-        kind, now = (record.name, record.msg), self._clock()
-        since, count = self._kinds.get(kind, (now, 0))
-        if now - since >= ALIKE_SECONDS:
-            left_out = max(0, count - ALIKE)
-            self._kinds[kind] = (now, 1)
-            return left_out
-        if kind not in self._kinds and len(self._kinds) >= _KINDS:
-            del self._kinds[next(iter(self._kinds))]
-        self._kinds[kind] = (since, count + 1)
-        return 0 if count < ALIKE else None
+        name, now, words = (record.name, record.msg), self._clock(), record.getMessage()
+        kind = self._kinds.get(name)
+        if kind is None or now - kind.since >= ALIKE_SECONDS:
+            if kind is None and len(self._kinds) >= _KINDS:
+                del self._kinds[next(iter(self._kinds))]
+            self._kinds[name] = _Kind(now, {words[:_LONGEST_MESSAGE]})
+            return 0 if kind is None else kind.left_out
+        if words[:_LONGEST_MESSAGE] in kind.written or len(kind.written) >= ALIKE:
+            kind.left_out, kind.last = kind.left_out + 1, record
+            return None
+        kind.written.add(words[:_LONGEST_MESSAGE])
+        return 0
+
+    def _tell_left_out(self, now: float) -> None:
+        """Write the last of the lines that were left out and that no line followed in time."""
+        self.acquire()
+        try:
+            over = [
+                name
+                for name, kind in self._kinds.items()
+                if kind.last is not None and now - kind.since >= ALIKE_SECONDS
+            ]
+            for name in over:
+                kind = self._kinds.pop(name)
+                if kind.last is not None:
+                    self._queue(kind.last, kind.left_out - 1)
+        finally:
+            self.release()
 
     def _line_of_dropped(self, number: int) -> bytes:
         words = f"{number} lines of the log were dropped, because nothing read the log."
@@ -147,6 +186,7 @@ class BoundedHandler(logging.Handler):
             try:
                 line = self._lines.get(timeout=_POLL_SECONDS)
             except Empty:
+                self._tell_left_out(self._clock())
                 continue
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
