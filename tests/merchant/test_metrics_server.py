@@ -13,10 +13,10 @@ from dovetail.merchant.api.door import NO_ROUTE
 from dovetail.merchant.data import api_keys
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.messages import Scope
-from dovetail.merchant.metrics_server import metrics_serving
 from dovetail.merchant.server import serving
 from dovetail.merchant.services import metrics as module
 from dovetail.merchant.services.metrics import Metrics
+from dovetail.serving.metrics_server import metrics_serving
 
 _LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 
@@ -42,7 +42,7 @@ async def test_a_paid_invoice_shows_in_every_number(world, place, monkeypatch) -
     async with AsyncExitStack() as opened:
         database = opened.enter_context(Database.open(place, appended=metrics.appended))
         metrics.follow(database)
-        url = await opened.enter_async_context(metrics_serving(metrics, "127.0.0.1", 0))
+        url = await opened.enter_async_context(metrics_serving(metrics.text, "127.0.0.1", 0))
         till = await opened.enter_async_context(
             open_till(world, database, metrics=metrics, coins=(80_000,))
         )
@@ -79,7 +79,7 @@ async def test_requests_are_counted_by_the_template_of_their_path(database) -> N
     async with (
         quiet_parts(database) as parts,
         serving(parts, "127.0.0.1", 0, metrics=metrics) as url,
-        metrics_serving(metrics, "127.0.0.1", 0) as told,
+        metrics_serving(metrics.text, "127.0.0.1", 0) as told,
     ):
         own = "/api/v1/invoices/0190a0b0-0000-7000-8000-00000000abcd"
         await ask(url, "GET", own, secret=secret)
@@ -111,7 +111,7 @@ async def test_a_database_that_is_away_leaves_the_other_numbers(database, monkey
     metrics.heard("sign", "refused", "Something with a secret in it.")
     metrics.attempted("failed")
     monkeypatch.setattr(Database, "read", away)
-    async with metrics_serving(metrics, "127.0.0.1", 0) as url:
+    async with metrics_serving(metrics.text, "127.0.0.1", 0) as url:
         found = await read(url)
     assert found["database_up"] == 0
     assert found['chain_rounds_total{result="failed"}'] == 1
@@ -123,11 +123,11 @@ async def test_a_database_that_is_away_leaves_the_other_numbers(database, monkey
 
 
 async def test_only_the_one_path_is_there(database) -> None:
-    async with metrics_serving(Metrics(), "127.0.0.1", 0) as url:
+    async with metrics_serving(Metrics().text, "127.0.0.1", 0) as url:
         place = url.removesuffix("/metrics")
         assert (await ask(place, "GET", "/")).status == 404
         assert (await ask(place, "POST", "/metrics")).status == 405
         port = int(place.rpartition(":")[2])
         with pytest.raises(ConfigurationError, match=f"Port {port} cannot be listened on"):
-            async with metrics_serving(Metrics(), "127.0.0.1", port):
+            async with metrics_serving(Metrics().text, "127.0.0.1", port):
                 pass

@@ -18,7 +18,10 @@ MAILROOM = (ROOT / "docs/guides/mailroom.md").read_text(encoding="utf-8")
 BIP78 = (ROOT / "docs/guides/bip78.md").read_text(encoding="utf-8")
 FLAGS = {"data_dir", "directory", "relay", "local", "v1", "ca_file"}
 """What `mailroom serve` is told by options, which the generated reference explains."""
-IN_PROSE = {"proxies", "client_header", "housekeeping"}
+IN_PROSE = {
+    *("proxies", "client_header", "housekeeping"),
+    *("metrics", "json_log", "heartbeat", "drain_delay"),
+}
 
 CONSTANTS = {
     "dovetail.serving.asgi.MAX_DISCARDED": "1 MiB",

@@ -9,6 +9,7 @@ from dovetail.cli.config import File, Found, Key, look_up_table, readers
 from dovetail.cli.option_types import HIGHEST_PORT
 from dovetail.mailroom import MailroomSettings
 from dovetail.mailroom.machine import SCALED
+from dovetail.mailroom.settings import MAY_BE_NONE
 
 TABLE = "mailroom"
 LISTEN = ("127.0.0.1", 8080)
@@ -27,6 +28,8 @@ _BY_TYPE: Mapping[Any, Callable[[str, Any], Any]] = {
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "listen": readers.place,
     "max_bytes": readers.size,
+    "metrics": readers.local_place,
+    **dict.fromkeys(MAY_BE_NONE, readers.duration(0, _LONGEST)),
     "proxies": readers.several(readers.network, parted=True),
     "tunnel_ports": readers.several(readers.whole(1, HIGHEST_PORT), parted=True),
 }
@@ -35,6 +38,7 @@ _UNSET = {
     "listen": "127.0.0.1:8080",
     "ca_file": "what this system trusts",
     "client_header": "none",
+    "metrics": "nowhere",
     "max_bytes": "half of the free disk at the start",
     "max_new_mailboxes": "what fills the space in a day",
     "max_new_mailboxes_per_client": "an eighth of that",
@@ -46,6 +50,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "ca_file": "~/gateways.pem",
     "client_header": "x-forwarded-for",
     "max_bytes": "20G",
+    "metrics": "127.0.0.1:9100",
 }
 _WORDS = {
     "listen": "Where the mailroom listens, as host:port.",
@@ -68,7 +73,14 @@ _WORDS = {
     "forward_timeout": "How long the relay waits for a gateway: more than its long polls take.",
     "tunnel_timeout": "How long a tunnel lives.",
     "drain_timeout": "How long running requests may take once the mailroom stops.",
+    "drain_delay": "How long the mailroom goes on after it was told to stop, while `/health/ready`"
+    " says 503, so that a proxy finds another one.",
     "housekeeping": "The time between two purges of expired messages.",
+    "metrics": "Where Prometheus asks for metrics, as host:port, or a port of this machine alone."
+    " Keep it to your own network.",
+    "json_log": "Write the log as JSON, a line for each entry.",
+    "heartbeat": "The time between two lines of the log that say that the mailroom runs; 0s for"
+    " none.",
     "max_bytes": "Bytes of disk for messages, about 8 KiB each: a number, or a size such as 20G.",
     "max_new_mailboxes": "New mailboxes in an hour. The last fifth of the space is always given out"
     " more slowly.",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dovetail.bitcoin import FeeRate, OutPoint
 
 HIGHEST_PORT = 65_535
+LOOPBACK = "127.0.0.1"
 MOST_SATS = 2_100_000_000_000_000
 EVERYTHING = -1
 """The value of `all`, where an amount is asked for."""
@@ -143,11 +144,17 @@ class Place(click.ParamType[tuple[str, int]]):
 
     name = "HOST:PORT"
 
+    def __init__(self, *, local: bool = False) -> None:
+        """Where it may be `local`, a port alone is one of this machine."""
+        self._host = LOOPBACK if local else ""
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, int]:
         """Split it at the last colon."""
         host, colon, port = str(value).rpartition(":")
+        if not colon and self._host:
+            host, colon = self._host, ":"
         bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
         if not colon or not bare or not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII):
             self.fail("give a host and a port, such as 127.0.0.1:8080.", param, ctx)

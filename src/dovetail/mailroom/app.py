@@ -1,7 +1,6 @@
 """The ASGI application of a mailroom: opens its parts and routes requests to them."""
 
 import asyncio
-import json
 import logging
 import re
 import time
@@ -12,19 +11,23 @@ from typing import Self
 
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ConfigurationError, DovetailError
+from dovetail.mailroom import health
 from dovetail.mailroom.bootstrap import Tunnels
 from dovetail.mailroom.clock import SteadyClock, monotonic_seconds
+from dovetail.mailroom.counts import Census, Counts
 from dovetail.mailroom.data_folder import hold
 from dovetail.mailroom.directory import Directory, mailbox_of
 from dovetail.mailroom.gateway import Gateway
 from dovetail.mailroom.gateway_uri import Resolve
 from dovetail.mailroom.keys import KeyRing
+from dovetail.mailroom.kinds import kind_of
 from dovetail.mailroom.long_polls import LongPolls
 from dovetail.mailroom.mailboxes import Mailboxes
 from dovetail.mailroom.refusal_log import Refusals
 from dovetail.mailroom.relay import Relay
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.mailroom.v1 import BODY_LIMIT, V1Senders
+from dovetail.mailroom.watch import Watch
 from dovetail.protocol.requests import GATEWAY_PATH
 from dovetail.serving.asgi import (
     Receive,
@@ -50,7 +53,6 @@ from dovetail.serving.responses import (
 )
 
 KEYS_PATH = "/ohttp-keys"
-HEALTH_PATH = "/health"
 
 _TAG_BYTES = 32
 _FORWARD = re.compile(r"/https?:/", re.IGNORECASE)
@@ -83,14 +85,15 @@ class Mailroom:
         """
         self.settings = settings
         self.clients = Clients(proxies=settings.proxies, forwarded=settings.client_header)
-        self.refusals = Refusals()
+        self.counts = Counts()
+        self.refusals = Refusals(self.counts)
         self._clock = SteadyClock(clock, passed)
         self._passed = passed
         self._resolve = resolve
         self._entropy = entropy
         self._open = AsyncExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._draining = False
+        self._draining = self._leaving = False
         self._keys: KeyRing | None = None
         self._mailboxes: Mailboxes | None = None
         self._waits = LongPolls(
@@ -119,6 +122,8 @@ class Mailroom:
                 self._open_relay(opened, tag)
             task = asyncio.create_task(self._run_housekeeping())
             opened.push_async_callback(_cancel, task)
+            watch = Watch(self.counts, self._census, heartbeat=self.settings.heartbeat)
+            opened.push_async_callback(_cancel, asyncio.create_task(watch.run()))
             self._open = opened.pop_all()
         return self
 
@@ -132,6 +137,15 @@ class Mailroom:
     def tunnels(self) -> Tunnels | None:
         """The relay's tunnels, or None while the mailroom is closed."""
         return self._tunnels
+
+    @property
+    def relaying(self) -> Relay | None:
+        """The relay, or None while the mailroom is closed or has none."""
+        return self._relay
+
+    def leave(self) -> None:
+        """Tell from now on that this mailroom is not ready, and go on serving."""
+        self._leaving = True
 
     def drain(self) -> None:
         """End long polls at once, and forwarded requests a little later. Safe from any thread."""
@@ -157,7 +171,9 @@ class Mailroom:
     async def _tidy_mailboxes(self) -> None:
         if self._mailboxes is not None:
             self._mailboxes.revive()
-            await self._mailboxes.purge()
+            begun = self._passed()
+            removed = await self._mailboxes.purge()
+            self.counts.purged(removed, self._passed() - begun, self._clock())
 
     async def _tidy_keys(self) -> None:
         now = self._clock()
@@ -180,8 +196,10 @@ class Mailroom:
         match scope["type"]:
             case "http":
                 fault = problem(HTTPStatus.INTERNAL_SERVER_ERROR, _FAULT)
-                answer = caught(self._route(scope, receive), store=out_of_order(), fault=fault)
-                await send_answer(send, await answer)
+                routed = self._route(scope, receive)
+                answer = await caught(routed, store=out_of_order(), fault=fault)
+                self.counts.answered(kind_of(scope["method"], raw_path(scope)), answer.status)
+                await send_answer(send, answer)
             case "websocket":
                 await self._serve_websocket(scope, receive, send)
             case "lifespan":
@@ -203,8 +221,9 @@ class Mailroom:
             if method == "POST":
                 return await self._relay.forward(scope, receive)
             return wrong_method("POST")
-        if path == HEALTH_PATH:
-            return _only_get(method, self._health())
+        if path.startswith(health.PATH):
+            versions = [1, 2] if self.settings.v1 else [2]
+            return _only_get(method, health.answer(path, self.status, versions))
         if path == "/":
             return _only_get(method, typed("text/plain", _WELCOME))
         if self._directory is not None:
@@ -227,20 +246,20 @@ class Mailroom:
             short_id, body, query, lambda: disconnected(receive), client
         )
 
-    def _health(self) -> Response:
-        status = {
-            "status": self._status(),
-            "versions": [1, 2] if self.settings.v1 else [2],
-        }
-        return typed("application/json", json.dumps(status).encode())
-
-    def _status(self) -> str:
+    def status(self) -> str:
         """Return the status as a word. Counts would show what other users do."""
-        if self._draining:
-            return "draining"
+        if self._draining or self._leaving:
+            return health.DRAINING
         if self._mailboxes is not None and not self._mailboxes.writable:
             return "read-only"
         return "clock" if self._clock.jumped else "ok"
+
+    def _census(self) -> Census:
+        mailboxes = self._mailboxes
+        if mailboxes is None:
+            return Census()
+        senders = 0 if self._v1 is None else self._v1.waiting.count
+        return Census(mailboxes.count, mailboxes.space.used, self._waits.count, senders)
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._tunnels is None:
@@ -254,6 +273,7 @@ class Mailroom:
         settings = self.settings
         opened.enter_context(hold(settings.data_dir))
         self._mailboxes = Mailboxes(settings, clock=self._clock, passed=self._passed)
+        self._mailboxes.wrote = self.counts.wrote
         opened.callback(self._mailboxes.close)
         self._keys = KeyRing.open(
             settings.key_file,
@@ -290,7 +310,7 @@ class Mailroom:
             resolve=self._resolve,
         )
         opened.push_async_callback(self._relay.aclose)
-        self._tunnels = Tunnels(self._relay, settings, self.clients)
+        self._tunnels = Tunnels(self._relay, settings, self.clients, self.counts)
         opened.push_async_callback(self._tunnels.aclose)
 
     def _drain(self) -> None:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from dovetail.errors import InvalidMessage, InvalidUri, TransportError
 from dovetail.mailroom.client_hello import host_of_hello
+from dovetail.mailroom.counts import Counts
 from dovetail.mailroom.gateway_uri import Target
 from dovetail.mailroom.relay import Relay
 from dovetail.mailroom.settings import MailroomSettings
@@ -59,8 +60,11 @@ class ClientStream(Protocol):
 class Tunnels:
     """Opens tunnels to gateways that opted in, within the limits of the settings."""
 
-    def __init__(self, relay: Relay, settings: MailroomSettings, clients: Clients) -> None:
-        """`clients` identifies the client of a WebSocket."""
+    def __init__(
+        self, relay: Relay, settings: MailroomSettings, clients: Clients, counts: Counts
+    ) -> None:
+        """`clients` identifies the client of a WebSocket; tunnels and refusals are counted."""
+        self._counts = counts
         self._relay = relay
         self._settings = settings
         self._clients = clients
@@ -123,6 +127,7 @@ class Tunnels:
                 await self._bounded(task)
             else:
                 task.cancel()
+                self._counts.refused("tunnels")
                 _log.warning(
                     "A tunnel was refused: %d are open, or its client has reached its limit.",
                     self.count,
@@ -137,8 +142,10 @@ class Tunnels:
                 problem(HTTPStatus.FORBIDDEN, "Tunnels lead only to the https port of a gateway.")
             )
         elif (refusal := await self._relay.refusal(target, client)) is not None:
+            self._counts.answered("tunnel", refusal.status)
             await client_stream.refuse(refusal)
         else:
+            self._counts.answered("tunnel", HTTPStatus.OK)
             await client_stream.accept()
             await self._join(target, client_stream)
 

@@ -69,6 +69,8 @@ class Mailboxes:
         self._engine: Engine | None = None
         self._writer: Writer | None = None
         self._failure: StoreUnavailable | None = None
+        self.wrote: Callable[[float], object] = lambda _: None
+        """Gets the seconds of each durable write."""
         database.make(self._path)
         self._reader = self._open()
         try:
@@ -187,11 +189,13 @@ class Mailboxes:
     async def _write(self, work: Callable[[Connection], T]) -> T:
         if self._writer is None:
             raise self._failure or StoreUnavailable("The mailboxes are closed.")
+        begun = monotonic_seconds()
         try:
             result = await self._writer.run_async(work, isolated=False)
         except StoreUnavailable as error:
             self._failure = error
             raise
+        self.wrote(monotonic_seconds() - begun)
         self._failure = None
         return result
 

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 
+from dovetail.mailroom.counts import Counts
 from dovetail.serving.responses import Response, overloaded
 
 _log = logging.getLogger(__name__)
@@ -11,12 +12,15 @@ _log = logging.getLogger(__name__)
 class Refusals:
     """Counts refusals by the limit that was reached; it keeps nothing about clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counts | None = None) -> None:
+        """Count into `counts` too."""
         self._counts: Counter[str] = Counter()
+        self._total = counts or Counts()
 
     def overloaded(self, what: str) -> Response:
         """Return 503, and count it for the log."""
         self._counts[what] += 1
+        self._total.refused(what)
         return overloaded(what)
 
     def log_counts(self) -> None:

@@ -8,8 +8,8 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -21,7 +21,7 @@ from dovetail.mailroom.app import Mailroom
 from dovetail.mailroom.machine import Machine, shortfalls
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.serving.connection_limits import ConnectionLimiter
-from dovetail.serving.logs import STDERR, logging_to
+from dovetail.serving.logs import STDERR, JsonLines, logging_to
 from dovetail.serving.sockets import bind, url_of
 from dovetail.serving.stop_signals import stop_signals
 from dovetail.serving.uvicorn_config import affordable, allow_many_files, configuration, started
@@ -60,6 +60,7 @@ class MailroomServer:
             self.host = host
             listener = opened.enter_context(bind(host, port))
             self.port: int = listener.getsockname()[1]
+            self.metrics_url: str | None = None
             self._failure: BaseException | None = None
             self._running = threading.Event()
             self._stop: _Stop | None = None
@@ -107,6 +108,7 @@ class MailroomServer:
             keep_alive=settings.keep_alive,
             tunnels=lambda: self.mailroom.tunnels,
         )
+        limiter.refused = self.mailroom.counts.refused
         server = uvicorn.Server(
             configuration(
                 self.mailroom,
@@ -131,12 +133,14 @@ class MailroomServer:
     ) -> None:
         stop = self._stop = _Stop()
         # Listen only when everything is open: peers cache a wrong answer for a week.
-        async with self.mailroom:
+        async with self.mailroom, _metrics(self.mailroom, limiter) as self.metrics_url:
             serving = asyncio.create_task(server.serve([listener]))
             serving.add_done_callback(lambda _: stop.set())
             await started(server, serving)
             self._running.set()
             await stop.wait()
+            self.mailroom.leave()
+            await asyncio.sleep(self.mailroom.settings.drain_delay)
             self.mailroom.drain()
             limiter.close()
             server.should_exit = True
@@ -150,6 +154,21 @@ class MailroomServer:
         if self._stop is not None:
             self._stop.set()
         self._thread.join()
+
+
+@asynccontextmanager
+async def _metrics(mailroom: Mailroom, limiter: ConnectionLimiter) -> AsyncGenerator[str | None]:
+    """Serve the metrics in the block, if a place is set for them; yields their URL."""
+    if mailroom.settings.metrics is None:
+        yield None
+        return
+    from dovetail.mailroom.gauges import gauges_of  # noqa: PLC0415  # where metrics are on
+    from dovetail.mailroom.metrics import Metrics  # noqa: PLC0415
+    from dovetail.serving.metrics_server import metrics_serving  # noqa: PLC0415
+
+    metrics = Metrics(mailroom.counts, gauges_of(mailroom, limiter))
+    async with metrics_serving(metrics.text, *mailroom.settings.metrics) as url:
+        yield url
 
 
 class _Stop:
@@ -179,8 +198,10 @@ def serve(
     Call it in the main thread; `ready` gets the URL when the server listens. Raises the same
     errors as `MailroomServer`.
     """
+    lines = JsonLines() if settings.json_log else None
     with (
-        logging_to(STDERR, "dovetail", "uvicorn.error"),
+        logging_to(STDERR, "dovetail", "uvicorn.error", lines=lines),
+        _heard(),
         rare_collections(),
         stop_signals(hang_up=_stay) as stop,
     ):
@@ -193,6 +214,18 @@ def serve(
             while server.alive and not stop.wait(_ALIVE_SECONDS):
                 pass
         server.check()
+
+
+@contextmanager
+def _heard() -> Generator[None]:
+    """Write the mailroom's lines of level INFO too, such as the heartbeat."""
+    logger = logging.getLogger("dovetail.mailroom")
+    former = logger.level
+    logger.setLevel(min(logging.INFO, logger.getEffectiveLevel()))
+    try:
+        yield
+    finally:
+        logger.setLevel(former)
 
 
 def _stay() -> None:

@@ -8,6 +8,8 @@ from dovetail.serving.client_shares import OWN_PROXIES
 
 MINUTE = 60.0
 DAY = 86_400.0
+MAY_BE_NONE = frozenset({"drain_delay", "heartbeat"})
+"""Durations that may be 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class MailroomSettings:
     """How long a bootstrap tunnel lives."""
     drain_timeout: float = 8.0
     """How long running requests may take after the mailroom is told to stop."""
+    drain_delay: float = 0.0
+    """How long the mailroom goes on after it was told to stop, while `/health/ready` says so."""
     housekeeping: float = MINUTE
     """The interval at which expired messages are removed and the keys' age is checked."""
 
@@ -96,10 +100,18 @@ class MailroomSettings:
     tunnel_ports: tuple[int, ...] = (443,)
     """The ports of gateways that tunnels may lead to; with `local` any port."""
 
+    json_log: bool = False
+    """Write the log of `serve` as JSON."""
+    metrics: tuple[str, int] | None = None
+    """Where Prometheus asks for metrics; None means nowhere."""
+    heartbeat: float = 60 * MINUTE
+    """The interval at which a line in the log says that the mailroom runs; 0 means never."""
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if type(value) in (int, float) and not value > 0:
+            least = 0 if field.name in MAY_BE_NONE else None
+            if type(value) in (int, float) and not (value > 0 or value == least):
                 raise ConfigurationError(f"`{field.name}` must be greater than 0: raise it.")
         if not (self.directory or self.relay):
             raise ConfigurationError("A mailroom must be a directory, a relay or both: choose.")

@@ -2,13 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
-
-from dovetail.extras import brought_by
-
-with brought_by("merchant", "dovetail.merchant"):
-    import uvicorn
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from dovetail.merchant import dashboard, greenfield, pages
 from dovetail.merchant.api import make_app
@@ -20,6 +15,7 @@ from dovetail.merchant.services.metrics import Metrics
 from dovetail.merchant.services.parts import Parts
 from dovetail.serving.client_shares import Clients
 from dovetail.serving.connection_limits import ConnectionLimiter
+from dovetail.serving.quiet_server import QuietServer
 from dovetail.serving.sockets import bind, url_of
 from dovetail.serving.uvicorn_config import affordable, allow_many_files, configuration, started
 
@@ -28,15 +24,6 @@ PER_CLIENT = 256
 KEEP_ALIVE = 60.0
 DRAIN = 5.0
 _BACKLOG = 512
-
-
-class QuietServer(uvicorn.Server):
-    """A server that leaves the signals to the program."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Capture none."""
-        yield
 
 
 @asynccontextmanager

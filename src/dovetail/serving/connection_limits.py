@@ -70,6 +70,8 @@ class ConnectionLimiter:
         A client has `seconds` to agree on TLS, to send a request, to send its body and to read the
         response. Pass `tls` here and not to uvicorn.
         """
+        self.refused: Callable[[str], object] = lambda _: None
+        """Gets the name of a limit that was reached."""
         self.seconds = seconds
         self.keep_alive = keep_alive
         self.body_limit = body_limit
@@ -81,6 +83,11 @@ class ConnectionLimiter:
         self._requests = Shares(limit, per_client)
         self._admitted: dict[AnyConnection, Share] = {}
         self._tunnelling: set[asyncio.Task[None]] = set()
+
+    @property
+    def count(self) -> int:
+        """The number of open connections."""
+        return self._connections.count
 
     def __call__(
         self,
@@ -103,6 +110,7 @@ class ConnectionLimiter:
         if share is not None:
             self._admitted[connection] = share
             return True
+        self.refused("connections")
         _log.warning(
             "A connection was refused: %d are open, or its client has reached its limit.",
             self._connections.count,
@@ -123,6 +131,7 @@ class ConnectionLimiter:
         share = self._requests.take(self._clients.of(scope), connection.evict)
         if share is not None:
             return share
+        self.refused("requests in flight")
         _log.warning(
             "A request was refused: %d are in flight, or its client has reached its limit.",
             self._requests.count,

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
-from dovetail.merchant.server import QuietServer
-from dovetail.merchant.services.metrics import Metrics
 from dovetail.serving.asgi import Receive, Scope, Send
 from dovetail.serving.connection_limits import ConnectionLimiter
+from dovetail.serving.quiet_server import QuietServer
 from dovetail.serving.responses import Response, not_found, typed, wrong_method
 from dovetail.serving.sockets import bind, url_of
 from dovetail.serving.uvicorn_config import configuration, started
@@ -19,13 +19,16 @@ CONNECTIONS = 16
 SECONDS = 10.0
 _DRAIN = 1.0
 
+Tell: TypeAlias = Callable[[], bytes]
+"""Returns all numbers in Prometheus' text form; it is called in a thread."""
+
 
 @asynccontextmanager
-async def metrics_serving(metrics: Metrics, host: str, port: int) -> AsyncGenerator[str]:
+async def metrics_serving(tell: Tell, host: str, port: int) -> AsyncGenerator[str]:
     """Serve in the block; yields the URL. Raises `ConfigurationError` for a port that is taken."""
     with bind(host, port) as listener:
         limiter = ConnectionLimiter(limit=CONNECTIONS, seconds=SECONDS)
-        server = QuietServer(configuration(_Pages(metrics), limiter, drain=_DRAIN))
+        server = QuietServer(configuration(_Pages(tell), limiter, drain=_DRAIN))
         running = asyncio.create_task(server.serve([listener]))
         await started(server, running)
         try:
@@ -40,8 +43,8 @@ async def metrics_serving(metrics: Metrics, host: str, port: int) -> AsyncGenera
 class _Pages:
     """An ASGI application with one page."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         answer = await self._answer(scope)
@@ -54,4 +57,4 @@ class _Pages:
             return not_found()
         if scope["method"] not in ("GET", "HEAD"):
             return wrong_method("GET", "HEAD")
-        return typed(TEXT, await asyncio.to_thread(self._metrics.text))
+        return typed(TEXT, await asyncio.to_thread(self._tell))

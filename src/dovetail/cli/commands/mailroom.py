@@ -65,6 +65,17 @@ where = click.option(
     help="PEM certificates the relay trusts instead of the system's.",
 )
 @click.option("--ttl", type=Duration(), help="How long a message is kept; 7d unless given.")
+@click.option(
+    "--metrics",
+    type=Place(local=True),
+    help="Where Prometheus asks for metrics, else nowhere; a port alone is of this machine.",
+)
+@click.option(
+    "--json-log",
+    is_flag=True,
+    default=None,
+    help="Write the log as JSON, a line for each entry.",
+)
 @common
 def serve(**given: Any) -> int:
     """Serve until Ctrl-C.

@@ -193,6 +193,13 @@ def place(key: str, value: Any) -> tuple[str, int]:
         raise ConfigurationError(f"`{key}`: {error.message}") from None
 
 
+def local_place(key: str, value: Any) -> tuple[str, int]:
+    """The same; a port alone is one of this machine."""
+    given = str(value) if type(value) is int else value
+    alone = isinstance(given, str) and given.strip().isdecimal()
+    return place(key, f"{option_types.LOOPBACK}:{given.strip()}" if alone else given)
+
+
 def network(key: str, value: Any) -> str:
     """An IP address, or a network such as 10.0.0.0/8."""
     given = text(key, value)

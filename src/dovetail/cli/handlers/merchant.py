@@ -102,11 +102,11 @@ async def _metrics(settings: MerchantSettings) -> "AsyncGenerator[Metrics | None
     if settings.metrics is None:
         yield None
         return
-    from dovetail.merchant.metrics_server import metrics_serving  # noqa: PLC0415 - where they are on
-    from dovetail.merchant.services.metrics import Metrics  # noqa: PLC0415
+    from dovetail.merchant.services.metrics import Metrics  # noqa: PLC0415 - where they are on
+    from dovetail.serving.metrics_server import metrics_serving  # noqa: PLC0415
 
     metrics = Metrics()
-    async with metrics_serving(metrics, *settings.metrics):
+    async with metrics_serving(metrics.text, *settings.metrics):
         yield metrics
 
 
