@@ -13,6 +13,7 @@ from typing import NewType
 
 from dovetail.errors import ConfigurationError
 from dovetail.serving.asgi import Scope, header
+from dovetail.serving.blocklist import Blocklist, Network
 
 Client = NewType("Client", bytes)
 """A client's network: IPv4 by /24, IPv6 by /56, which is what one customer gets."""
@@ -32,6 +33,16 @@ class Clients:
     def __init__(
         self, *, proxies: Iterable[str] = OWN_PROXIES, forwarded: str | None = None
     ) -> None:
+        self._proxies: tuple[Network, ...] = ()
+        self._forwarded: bytes | None = None
+        self.blocked = Blocklist()
+        """Networks that are refused."""
+        self._secret = secrets.token_bytes(32)
+        self._named = lru_cache(_CACHED)(self._name)
+        self.adopt(proxies=proxies, forwarded=forwarded)
+
+    def adopt(self, *, proxies: Iterable[str], forwarded: str | None) -> None:
+        """Replace the operator's own proxies and their header; raises `ConfigurationError`."""
         try:
             self._proxies = tuple(ip_network(each) for each in proxies)
         except ValueError as error:
@@ -39,8 +50,7 @@ class Clients:
                 "`proxies` must hold IP addresses or networks: correct it."
             ) from error
         self._forwarded = None if forwarded is None else forwarded.strip().lower().encode()
-        self._secret = secrets.token_bytes(32)
-        self._named = lru_cache(_CACHED)(self._name)
+        self._named.cache_clear()
 
     def at(self, address: str | None) -> Client | None:
         """Return the client at an IP address, or None for a proxy or an unknown address."""
@@ -50,19 +60,31 @@ class Clients:
         """Return the client that sent the request of an ASGI scope."""
         peer = scope.get("client")
         client = self.at(peer[0]) if peer else None
-        if client is None and self._forwarded is not None:
-            told = (header(scope, self._forwarded) or b"").rpartition(b",")[2]
-            client = self.at(told.strip().decode("latin-1"))
-        return client
+        return self.at(self._told(scope)) if client is None else client
+
+    def refuses(self, scope: Scope) -> bool:
+        """Whether a request came through a proxy from a network that is refused."""
+        if not self.blocked:
+            return False
+        peer = scope.get("client")
+        through = peer is None or self.at(peer[0]) is None
+        return through and (self._told(scope) or "") in self.blocked
+
+    def is_proxy(self, address: str | None) -> bool:
+        """Whether an IP address is that of one of the operator's proxies."""
+        parsed = _parsed(address or "")
+        return parsed is not None and any(parsed in network for network in self._proxies)
+
+    def _told(self, scope: Scope) -> str | None:
+        """Return the address that a proxy's header has last, unless there is none."""
+        if self._forwarded is None:
+            return None
+        told = (header(scope, self._forwarded) or b"").rpartition(b",")[2]
+        return told.strip().decode("latin-1")
 
     def _name(self, text: str) -> Client | None:
-        try:
-            address = ip_address(text.strip("[]").partition("%")[0])
-        except ValueError:
-            return None
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        if any(address in network for network in self._proxies):
+        address = _parsed(text)
+        if address is None or any(address in network for network in self._proxies):
             return None
         return Client(hashlib.blake2b(_prefix(address), key=self._secret, digest_size=16).digest())
 
@@ -103,6 +125,11 @@ class Shares:
         self._by_count: dict[int, dict[Hashable, None]] = {}
         self._most = 0
         self._count = 0
+
+    def resize(self, limit: int, per_client: int | None = None) -> None:
+        """Change the limits; who holds more than that keeps it until it ends."""
+        self._limit = limit
+        self._per_client = limit if per_client is None else per_client
 
     @property
     def count(self) -> int:
@@ -171,6 +198,17 @@ class Shares:
             self._by_count.setdefault(after, {})[client] = None
         if after > self._most or self._most not in self._by_count:
             self._most = after
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an IP address; one of IPv4 inside of IPv6 is of IPv4."""
+    try:
+        address = ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
 
 
 def _prefix(address: IPv4Address | IPv6Address) -> bytes:

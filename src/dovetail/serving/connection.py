@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         state: ServerState,
         app_state: dict[str, Any],
     ) -> None:
+        self.peer: str | None = None
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._limiter = limiter
         self._config = config
@@ -86,8 +87,11 @@ class Connection(asyncio.Protocol):
             "server": address_of(transport.get_extra_info("sockname")),
             "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
         }
-        peer = self._scope["client"]
-        self._admitted = self._limiter.enter(self, peer and peer[0])
+        self.peer = self._scope["client"] and self._scope["client"][0]
+        if self._limiter.blocks(self.peer):
+            self.transport.abort()
+            return
+        self._admitted = self._limiter.enter(self, self.peer)
         if self._admitted:
             self._state.connections.add(cast("Any", self))
             self._deadline.put_off(self._limiter.seconds)

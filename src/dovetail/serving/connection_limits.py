@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Protocol, TypeAlias, cast
 
 from uvicorn import Config
@@ -13,7 +14,7 @@ from dovetail.serving.asgi import Scope
 from dovetail.serving.client_shares import Client, Clients, Share, Shares
 from dovetail.serving.connection import Connection
 from dovetail.serving.request_head import HEAD_LIMIT, Head
-from dovetail.serving.responses import Response, overloaded
+from dovetail.serving.responses import Response, overloaded, problem
 from dovetail.serving.tls_handshake import Handshake
 
 BODY_LIMIT = 1 << 20
@@ -25,6 +26,8 @@ STREAM_LIMIT = 1 << 20
 
 AnyConnection: TypeAlias = Connection | Handshake
 """A connection in either phase; it holds one place."""
+
+_BLOCKED = "This network is not served here; ask the operator."
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +103,25 @@ class ConnectionLimiter:
         connection = Connection(self, config, server_state, app_state)
         return connection if self._tls is None else Handshake(self, self._tls, connection)
 
+    def adopt(self, *, limit: int, per_client: int, seconds: float, keep_alive: float) -> None:
+        """Change the limits of connections and requests to come."""
+        self._connections.resize(limit, per_client)
+        self._requests.resize(limit, per_client)
+        self.seconds, self.keep_alive = seconds, keep_alive
+
+    def blocks(self, peer: str | None) -> bool:
+        """Whether an IP address belongs to a network that is refused."""
+        blocked = peer is not None and peer in self._clients.blocked
+        if blocked:
+            self.refused("blocked networks")
+        return blocked
+
+    def expel(self) -> None:
+        """Close the connections of networks that are refused by now."""
+        for connection in tuple(self._admitted):
+            if connection.peer is not None and connection.peer in self._clients.blocked:
+                connection.evict()
+
     def enter(self, connection: AnyConnection, peer: str | None) -> bool:
         """Whether a connection from the IP address `peer` gets a place, or holds one already."""
         if connection in self._admitted:
@@ -128,6 +150,9 @@ class ConnectionLimiter:
 
     def begin(self, scope: Scope, connection: AnyConnection) -> Response | Share:
         """Take a place for a request and return it, or return the error response. End it later."""
+        if self._clients.refuses(scope):
+            self.refused("blocked networks")
+            return problem(HTTPStatus.FORBIDDEN, _BLOCKED)
         share = self._requests.take(self._clients.of(scope), connection.evict)
         if share is not None:
             return share

@@ -25,6 +25,8 @@ class Handshake(asyncio.Protocol):
         self._context = context
         self._connection = connection
         self._early = bytearray()
+        self.peer: str | None = None
+        """The IP address of the other side."""
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._agreeing: asyncio.Task[None] | None = None
 
@@ -32,7 +34,8 @@ class Handshake(asyncio.Protocol):
         """See asyncio. Nothing is read before TLS reads it."""
         self._transport = cast("asyncio.Transport", transport)
         address = address_of(transport.get_extra_info("peername"))
-        if not self._limiter.enter(self, address and address[0]):
+        self.peer = None if address is None else address[0]
+        if self._limiter.blocks(self.peer) or not self._limiter.enter(self, self.peer):
             self._transport.abort()
             return
         self._transport.pause_reading()
