@@ -63,8 +63,13 @@ def test_the_issue_s_commands_are_all_there():
             "completion",
             "regtest",
             "mailroom",
-            "mailroom serve",
         ),
+        *(
+            f"mailroom {name}"
+            for name in ("serve", "check", "status", "backup", "block", "unblock")
+        ),
+        *(f"mailroom {name}" for name in ("serve", "check", "status", "backup")),
+        *(f"mailroom {name}" for name in ("block", "unblock", "keys", "keys list", "keys rotate")),
         *(
             f"wallet {name}"
             for name in (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from tests.mailroom.client import Client, new_mailbox, quick
+from tests.mailroom.client import OHTTP, Client, new_mailbox, quick
 from tests.support.waiting import until
 
 from dovetail.crypto.ohttp import KeyConfig
@@ -87,9 +87,8 @@ async def test_refusals_are_told_by_reason(tmp_path: Path) -> None:
     settings = quick(tmp_path, metrics=LOOPBACK, max_forwards_per_minute=1, proxies=())
     with MailroomServer(settings) as server:
         async with httpx.AsyncClient(timeout=10) as http:
-            body = {"content": bytes(8192), "headers": {"content-type": "message/ohttp-req"}}
             for _ in range(3):
-                await http.post(f"{server.url}/{server.url}", **body)
+                await http.post(f"{server.url}/{server.url}", content=bytes(8192), headers=OHTTP)
             found = await told(http, server.metrics_url)
     assert found['refusals_total{reason="requests-of-one-client"}'] == 2
     assert found['requests_total{kind="relay",status="503"}'] == 2

@@ -20,7 +20,7 @@ FLAGS = {"data_dir", "directory", "relay", "local", "v1", "ca_file"}
 """What `mailroom serve` is told by options, which the generated reference explains."""
 IN_PROSE = {
     *("proxies", "client_header", "housekeeping"),
-    *("metrics", "json_log", "heartbeat", "drain_delay"),
+    *("metrics", "json_log", "heartbeat", "drain_delay", "blocklists", "public_url"),
 }
 
 CONSTANTS = {

@@ -231,6 +231,31 @@ WALLET_COINS = {
 REGTEST_FUND = {"outpoint": "the coin that was made, as `txid:vout`"}
 REGTEST_MINE = {"blocks": "the hashes of the new blocks, oldest first"}
 
+MAILROOM_CHECK = {
+    "well": "whether everything is",
+    "findings": "what was tested: `about`, `well`, and `words`",
+}
+MAILROOM_STATUS = {
+    "status": "its health in a word",
+    "version": "the version that runs",
+    "url": "where it listens",
+    "running_seconds": "since when",
+    "numbers": "what is open and held, and what was refused; numbers of the directory are told once"
+    " a minute and in steps of 32",
+    "settings": "every setting as it holds now, by its name",
+    "blocked": "the networks that `block` refuses",
+}
+MAILROOM_KEYS = {
+    "keys": "the OHTTP keys that are accepted, the oldest first: each with `id`, `since` (when it"
+    " was made, in Unix seconds) and `until` (null for the newest, which is published)",
+}
+MAILROOM_ROTATE = {"id": "the id of the key that is published from now on"}
+MAILROOM_BACKUP = {"folder": "the new folder", "files": "the names of its files"}
+MAILROOM_BLOCK = {
+    "network": "the network",
+    "holds": "whether a mailroom that runs has taken it in; else the next start does",
+}
+
 MERCHANT_INIT = {
     "path": "the configuration file",
     "network": "the network",

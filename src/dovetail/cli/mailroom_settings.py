@@ -29,6 +29,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "listen": readers.place,
     "max_bytes": readers.size,
     "metrics": readers.local_place,
+    "public_url": readers.url,
+    "blocklists": readers.several(readers.file, parted=True),
     **dict.fromkeys(MAY_BE_NONE, readers.duration(0, _LONGEST)),
     "proxies": readers.several(readers.network, parted=True),
     "tunnel_ports": readers.several(readers.whole(1, HIGHEST_PORT), parted=True),
@@ -39,6 +41,7 @@ _UNSET = {
     "ca_file": "what this system trusts",
     "client_header": "none",
     "metrics": "nowhere",
+    "public_url": "none",
     "max_bytes": "half of the free disk at the start",
     "max_new_mailboxes": "what fills the space in a day",
     "max_new_mailboxes_per_client": "an eighth of that",
@@ -50,7 +53,9 @@ _EXAMPLES: Mapping[str, Any] = {
     "ca_file": "~/gateways.pem",
     "client_header": "x-forwarded-for",
     "max_bytes": "20G",
+    "blocklists": ["/etc/dovetail/blocked.txt"],
     "metrics": "127.0.0.1:9100",
+    "public_url": "https://mailroom.example",
 }
 _WORDS = {
     "listen": "Where the mailroom listens, as host:port.",
@@ -64,6 +69,10 @@ _WORDS = {
     "proxies": "Addresses or networks of your own proxies, which do not count as clients.",
     "client_header": "The header in which such a proxy writes the client's address last. Set it"
     " only if your proxy writes that header itself.",
+    "public_url": "Where others reach the directory, an https origin. `dovetail mailroom check`"
+    " looks there.",
+    "blocklists": "Files of networks that are refused, one a line, beside those that `dovetail"
+    " mailroom block` keeps.",
     "ttl": "How long a message is kept. It must exceed how long sessions last.",
     "longest_session": "The longest time to the expiration of a session, for which OHTTP keys are"
     " honoured beside `ttl`.",

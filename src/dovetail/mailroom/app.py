@@ -25,6 +25,7 @@ from dovetail.mailroom.long_polls import LongPolls
 from dovetail.mailroom.mailboxes import Mailboxes
 from dovetail.mailroom.refusal_log import Refusals
 from dovetail.mailroom.relay import Relay
+from dovetail.mailroom.reloading import Fresh, blocked_by
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.mailroom.v1 import BODY_LIMIT, V1Senders
 from dovetail.mailroom.watch import Watch
@@ -94,6 +95,7 @@ class Mailroom:
         self._open = AsyncExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining = self._leaving = False
+        self._watch = Watch(self.counts, self._census, heartbeat=settings.heartbeat)
         self._keys: KeyRing | None = None
         self._mailboxes: Mailboxes | None = None
         self._waits = LongPolls(
@@ -114,6 +116,7 @@ class Mailroom:
         Raises `StoreUnavailable` and `ConfigurationError`; nothing stays open then.
         """
         self._loop = asyncio.get_running_loop()
+        self.clients.blocked = blocked_by(self.settings)
         async with AsyncExitStack() as opened:
             tag = self._entropy(_TAG_BYTES).hex().encode()
             if self.settings.directory:
@@ -122,8 +125,7 @@ class Mailroom:
                 self._open_relay(opened, tag)
             task = asyncio.create_task(self._run_housekeeping())
             opened.push_async_callback(_cancel, task)
-            watch = Watch(self.counts, self._census, heartbeat=self.settings.heartbeat)
-            opened.push_async_callback(_cancel, asyncio.create_task(watch.run()))
+            opened.push_async_callback(_cancel, asyncio.create_task(self._watch.run()))
             self._open = opened.pop_all()
         return self
 
@@ -142,6 +144,34 @@ class Mailroom:
     def relaying(self) -> Relay | None:
         """The relay, or None while the mailroom is closed or has none."""
         return self._relay
+
+    def adopt(self, fresh: Fresh) -> None:
+        """Go on with new settings and certificates, which `prepare` has checked.
+
+        Raises `StoreUnavailable`; then nothing is changed.
+        """
+        settings = fresh.settings
+        if self._mailboxes is not None:
+            self._mailboxes.resize(settings)  # first, as it may fail
+        self.settings = settings
+        self.clients.adopt(proxies=settings.proxies, forwarded=settings.client_header)
+        self.clients.blocked = fresh.blocked
+        self._watch.heartbeat = settings.heartbeat
+        if self._gateway is not None:
+            self._gateway.read_timeout = settings.read_timeout
+        if self._relay is not None and self._tunnels is not None:
+            self._relay.adopt(settings, fresh.trusted)
+            self._tunnels.adopt(settings)
+
+    def rotate_keys(self) -> int:
+        """Publish a new OHTTP key from now on, and return its id.
+
+        Raises `ConfigurationError` for a mailroom without a directory, and `StoreUnavailable`.
+        """
+        if self._keys is None:
+            raise ConfigurationError("This mailroom keeps no mailboxes, so it has no OHTTP keys.")
+        self._keys.rotate(self._clock())
+        return self._keys.standings[-1].key_id
 
     def leave(self) -> None:
         """Tell from now on that this mailroom is not ready, and go on serving."""

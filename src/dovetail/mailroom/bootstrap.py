@@ -71,6 +71,11 @@ class Tunnels:
         self._shares = Shares(settings.max_tunnels, settings.max_tunnels_per_client)
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def adopt(self, settings: MailroomSettings) -> None:
+        """Take new limits for tunnels to come."""
+        self._settings = settings
+        self._shares.resize(settings.max_tunnels, settings.max_tunnels_per_client)
+
     @property
     def count(self) -> int:
         """The number of open tunnels."""

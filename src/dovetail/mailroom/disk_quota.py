@@ -61,15 +61,23 @@ class Space:
         clock: Callable[[], float],
     ) -> None:
         """`per_hour` and `per_client` limit new mailboxes in an hour instead."""
-        self.capacity = capacity
         self.used = 0
+        self._ttl = ttl
+        self._all, self._each = Meter(1.0, 1.0, clock), Meter(1.0, 1.0, clock)
+        self.adopt(capacity, per_hour=per_hour, per_client=per_client)
+
+    def adopt(
+        self, capacity: int, *, per_hour: float | None = None, per_client: float | None = None
+    ) -> None:
+        """Change the limits; what is stored stays."""
+        self.capacity = capacity
         self._fast = capacity * _FAST
         most = capacity / MAILBOX
         rate = most / DAY if per_hour is None else per_hour / _HOUR
         each = rate / _SHARE if per_client is None else per_client / _HOUR
-        self._slow = max(1.0, rate * ttl / (most * (1 - _FAST)))
-        self._all = Meter(rate, _burst(rate, per_hour), clock)
-        self._each = Meter(each, _burst(each, per_client), clock)
+        self._slow = max(1.0, rate * self._ttl / (most * (1 - _FAST)))
+        self._all.adopt(rate, _burst(rate, per_hour))
+        self._each.adopt(each, _burst(each, per_client))
 
     def take(self, size: int, client: Hashable | None) -> float | None:
         """Take room for a message; return the price for `refund`, or None if there is no room.

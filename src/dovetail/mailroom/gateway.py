@@ -74,7 +74,8 @@ class Gateway:
         self._directory = directory
         self._clients = clients
         self._own_tag = own_tag
-        self._read_timeout = read_timeout
+        self.read_timeout = read_timeout
+        """Seconds for a client to send a request; it may change."""
 
     def describe(self, query: bytes) -> Response:
         """Return the key configuration, or the allowed purposes if the query asks for them."""
@@ -88,7 +89,7 @@ class Gateway:
         if (refusal := self._refuse(scope)) is not None:
             return refusal
         body = await read_body(
-            scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=self._read_timeout, exactly=True
+            scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=self.read_timeout, exactly=True
         )
         if isinstance(body, Response):
             return body

@@ -1,8 +1,15 @@
 """The numbers of the moment of a mailroom that serves."""
 
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
 from dovetail.mailroom.app import Mailroom
-from dovetail.mailroom.metrics import Gauges
 from dovetail.serving.connection_limits import ConnectionLimiter
+
+PACKAGE = "dovetail-payjoin"
+
+Gauges: TypeAlias = Mapping[str, tuple[str, Callable[[], float]]]
+"""Numbers of the moment by name: what each means, and how to ask for it from any thread."""
 
 
 def gauges_of(mailroom: Mailroom, limiter: ConnectionLimiter) -> Gauges:

@@ -27,6 +27,16 @@ class _DatedKey:
     since: float = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A key without its secret: its id, and the Unix times between which it is accepted."""
+
+    key_id: int
+    since: float
+    until: float | None
+    """None for the newest one, which is published."""
+
+
 class KeyRing:
     """The newest key, which is published, and older keys, which are accepted for a while.
 
@@ -59,6 +69,31 @@ class KeyRing:
         except OSError as error:
             raise _unusable(error) from error
         return cls(path, _parse(text), honoured=honoured, entropy=entropy)
+
+    @classmethod
+    def read(cls, path: Path, honoured: float) -> tuple[Standing, ...]:
+        """Return how the keys of a file stand, the oldest first, and change nothing.
+
+        Raises `ConfigurationError` and `StoreUnavailable`.
+        """
+        try:
+            return cls(path, _parse(path.read_bytes()), honoured=honoured, entropy=system).standings
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"There are no OHTTP keys in {path.parent}: the first start of a mailroom makes"
+                " one."
+            ) from None
+        except OSError as error:
+            raise _unusable(error) from error
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """How each key stands, the oldest first."""
+        ends = [*(dated.since + self._honoured for dated in self._keys[1:]), None]
+        return tuple(
+            Standing(dated.key.key_id, dated.since, until)
+            for dated, until in zip(self._keys, ends, strict=True)
+        )
 
     @property
     def served(self) -> bytes:

@@ -78,17 +78,20 @@ class Mailboxes:
                 sizes: list[tuple[int, int]] = self._reader.execute(_SIZES).fetchall()
             self._count = sum(count for _, count in sizes)
             used = sum(cost(size) * count for size, count in sizes)
-            self.space = Space(
-                settings.max_bytes or half_of_the_free_disk(settings.data_dir, used),
-                ttl=settings.ttl,
-                per_hour=settings.max_new_mailboxes,
-                per_client=settings.max_new_mailboxes_per_client,
-                clock=passed,
-            )
+            self.space = Space(1, ttl=settings.ttl, clock=passed)
             self.space.used = used
+            self.resize(settings)
         except BaseException:
             self.close()
             raise
+
+    def resize(self, settings: MailroomSettings) -> None:
+        """Change the limits of the space for messages; raises `StoreUnavailable`."""
+        self.space.adopt(
+            settings.max_bytes or half_of_the_free_disk(settings.data_dir, self.space.used),
+            per_hour=settings.max_new_mailboxes,
+            per_client=settings.max_new_mailboxes_per_client,
+        )
 
     @property
     def count(self) -> int:

@@ -1,6 +1,6 @@
 """The numbers of a mailroom in Prometheus' text form. No label comes from a client."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 from dovetail.extras import brought_by
@@ -11,8 +11,8 @@ with brought_by("mailroom", "dovetail.mailroom"):
     from prometheus_client.registry import Collector
 
 from dovetail.mailroom.counts import Counts
+from dovetail.mailroom.gauges import PACKAGE, Gauges
 
-PACKAGE = "dovetail-payjoin"
 _PREFIX = "dovetail_mailroom_"
 _GAUGES: Mapping[str, tuple[str, str]] = {
     "messages": ("messages", "Messages that are kept, in steps of 32, once a minute."),
@@ -22,9 +22,6 @@ _GAUGES: Mapping[str, tuple[str, str]] = {
 }
 """The name and meaning of each hidden number."""
 _QUANTILES = ("0.5", "0.99")
-
-Gauges = Mapping[str, tuple[str, Callable[[], float]]]
-"""Numbers of the moment by name: what each means, and how to ask for it from any thread."""
 
 
 class Metrics:

@@ -24,6 +24,10 @@ class Meter:
         self._clock = clock
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
 
+    def adopt(self, rate: float, burst: float) -> None:
+        """Change the limits; what a client has used stays used."""
+        self._rate, self._burst = rate, burst
+
     def take(self, client: Hashable, cost: float = 1.0) -> bool:
         """Use `cost`; return False and use nothing if this client has less left.
 

@@ -65,25 +65,28 @@ class Relay:
         `clock` gives seconds that never jump; `resolve` resolves hosts instead of `Names`. Raises
         `ConfigurationError` for a `ca_file` that cannot be read.
         """
-        self._settings = settings
         self._own_tag = own_tag
         self._clients = clients
         self._refusals = refusals
-        per_second = settings.max_forwards_per_minute / MINUTE
-        self._meter = Meter(per_second, settings.max_forwards_per_minute, clock)
-        self._by_client = Shares(settings.max_forwards, settings.max_forwards_per_client)
-        self._by_gateway = Shares(settings.max_forwards)
-        self._lookups = Shares(settings.max_lookups, settings.max_lookups_per_client)
+        self._meter = Meter(1.0, 1.0, clock)
+        self._by_client, self._by_gateway, self._lookups = Shares(1), Shares(1), Shares(1)
         self.dialler = Dialler(local=settings.local, resolve=resolve or Names())
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_trust(settings.ca_file),
-            max_connections=settings.max_forwards + 1,
-            max_keepalive_connections=settings.max_forwards,
-            keepalive_expiry=_IDLE_CONNECTION,
-            network_backend=self.dialler,
-        )
+        self._retiring: dict[httpcore2.AsyncConnectionPool, asyncio.TimerHandle] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._settings = settings
+        self._pool = self._new_pool(settings, trust(settings.ca_file))
+        self._resize(settings)
         self.gateways = Gateways(self._probe, clock=clock)
         self._forwards: set[asyncio.Task[Response]] = set()
+
+    def adopt(self, settings: MailroomSettings, trusted: ssl.SSLContext) -> None:
+        """Take new limits and certificates; requests under way end as they began."""
+        former, self._pool = self._pool, self._new_pool(settings, trusted)
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_later(self._settings.forward_timeout, self._retire, former)
+        self._retiring[former] = alarm
+        self._settings = settings
+        self._resize(settings)
 
     @property
     def count(self) -> int:
@@ -152,7 +155,36 @@ class Relay:
         """Close the connections."""
         self.cut()
         await self.gateways.aclose()
+        for pool, alarm in list(self._retiring.items()):
+            alarm.cancel()
+            self._retire(pool)
+        await asyncio.gather(*self._closing, return_exceptions=True)
         await self._pool.aclose()
+
+    def _new_pool(
+        self, settings: MailroomSettings, trusted: ssl.SSLContext
+    ) -> httpcore2.AsyncConnectionPool:
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=trusted,
+            max_connections=settings.max_forwards + 1,
+            max_keepalive_connections=settings.max_forwards,
+            keepalive_expiry=_IDLE_CONNECTION,
+            network_backend=self.dialler,
+        )
+
+    def _resize(self, settings: MailroomSettings) -> None:
+        per_minute = settings.max_forwards_per_minute
+        self._meter.adopt(per_minute / MINUTE, per_minute)
+        self._by_client.resize(settings.max_forwards, settings.max_forwards_per_client)
+        self._by_gateway.resize(settings.max_forwards)
+        self._lookups.resize(settings.max_lookups, settings.max_lookups_per_client)
+
+    def _retire(self, pool: httpcore2.AsyncConnectionPool) -> None:
+        """Close connections that were replaced, once their requests have ended."""
+        del self._retiring[pool]
+        task = asyncio.ensure_future(pool.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _forward_within_limits(
         self, receive: Receive, target: Target, body: bytes, client: Client | None
@@ -245,7 +277,8 @@ class Relay:
             raise TransportError("The gateway cannot be reached; try again later.") from error
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
+def trust(ca_file: Path | None) -> ssl.SSLContext:
+    """Return the certificates that the relay trusts; raises `ConfigurationError`."""
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:

@@ -12,19 +12,27 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 
 from dovetail.collecting import rare_collections
+from dovetail.errors import ConfigurationError, DovetailError
+from dovetail.mailroom import control
 from dovetail.mailroom.app import Mailroom
+from dovetail.mailroom.gauges import gauges_of
 from dovetail.mailroom.machine import Machine, shortfalls
+from dovetail.mailroom.operator_answers import answers_of
+from dovetail.mailroom.reloading import blocked_by, prepare
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.logs import STDERR, JsonLines, logging_to
 from dovetail.serving.sockets import bind, url_of
 from dovetail.serving.stop_signals import stop_signals
 from dovetail.serving.uvicorn_config import affordable, allow_many_files, configuration, started
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _BACKLOG = 1_024
 _ALIVE_SECONDS = 1.0
@@ -48,8 +56,16 @@ class MailroomServer:
         host: str = "127.0.0.1",
         port: int = 0,
         mailroom: Mailroom | None = None,
+        answers: bool = False,
+        reload: Callable[[], MailroomSettings] | None = None,
     ) -> None:
-        """`mailroom` replaces the one made from the settings."""
+        """`mailroom` replaces the one made from the settings.
+
+        With `answers` it answers its operator at a socket in the data folder. `reload` returns the
+        settings to go on with when it is asked to; otherwise only files are read anew.
+        """
+        self._read = reload
+        self._answers = answers
         with ExitStack() as opened:
             if mailroom is None:
                 if settings is None:
@@ -61,6 +77,8 @@ class MailroomServer:
             listener = opened.enter_context(bind(host, port))
             self.port: int = listener.getsockname()[1]
             self.metrics_url: str | None = None
+            self._loop: asyncio.AbstractEventLoop | None = None
+            self._limiter: ConnectionLimiter | None = None
             self._failure: BaseException | None = None
             self._running = threading.Event()
             self._stop: _Stop | None = None
@@ -88,6 +106,16 @@ class MailroomServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def reload(self) -> "Future[str]":
+        """Read settings, certificates and blocklists anew.
+
+        Whether that went well is in the log, and in the words of the result. Where anything is
+        wrong, nothing changes. Safe from any thread; the settings are read in one of their own.
+        """
+        if self._loop is None:
+            raise ConfigurationError("The mailroom has not begun: try again.")
+        return asyncio.run_coroutine_threadsafe(self._reload(), self._loop)
+
     def check(self) -> None:
         """Raise the error that ended the server, if there is one."""
         if self._failure is not None:
@@ -98,15 +126,53 @@ class MailroomServer:
         """Whether the server is running."""
         return self._thread.is_alive()
 
+    @asynccontextmanager
+    async def _answering(self, limiter: ConnectionLimiter) -> AsyncGenerator[None]:
+        if not self._answers:
+            yield
+            return
+        answers = answers_of(
+            self.mailroom,
+            gauges_of(self.mailroom, limiter),
+            self.url,
+            reload=self._reload,
+            read_blocklists=self._read_blocklists,
+        )
+        async with control.answering(self.mailroom.settings.data_dir, answers):
+            yield
+
+    async def _read_blocklists(self) -> None:
+        mailroom = self.mailroom
+        mailroom.clients.blocked = await asyncio.to_thread(blocked_by, mailroom.settings)
+        if self._limiter is not None:
+            self._limiter.expel()
+
+    async def _reload(self) -> str:
+        try:
+            running = self.mailroom.settings
+            wanted = running if self._read is None else await asyncio.to_thread(self._read)
+            fresh = await asyncio.to_thread(prepare, running, wanted)
+            self.mailroom.adopt(fresh)
+        except DovetailError as error:
+            words = f"Nothing was changed, as the new settings are wrong: {error}"
+            _log.error("%s", words)
+            return words
+        if self._limiter is not None:
+            self._limiter.adopt(**_limits(fresh.settings))
+            self._limiter.expel()
+        words = "The settings, certificates and blocklists were read anew."
+        if fresh.later:
+            names = ", ".join(f"`{name}`" for name in fresh.later)
+            words += f" Only a restart changes {names}."
+        _log.warning("%s", words)
+        return words
+
     def _run(self, listener: socket.socket) -> None:
         settings = self.mailroom.settings
-        limiter = ConnectionLimiter(
-            limit=affordable(settings.max_connections, beside=settings.files_beside),
-            per_client=settings.max_connections_per_client,
+        limiter = self._limiter = ConnectionLimiter(
             clients=self.mailroom.clients,
-            seconds=settings.read_timeout,
-            keep_alive=settings.keep_alive,
             tunnels=lambda: self.mailroom.tunnels,
+            **_limits(settings),
         )
         limiter.refused = self.mailroom.counts.refused
         server = uvicorn.Server(
@@ -132,8 +198,13 @@ class MailroomServer:
         self, listener: socket.socket, server: uvicorn.Server, limiter: ConnectionLimiter
     ) -> None:
         stop = self._stop = _Stop()
+        self._loop = asyncio.get_running_loop()
         # Listen only when everything is open: peers cache a wrong answer for a week.
-        async with self.mailroom, _metrics(self.mailroom, limiter) as self.metrics_url:
+        async with (
+            self.mailroom,
+            _metrics(self.mailroom, limiter) as self.metrics_url,
+            self._answering(limiter),
+        ):
             serving = asyncio.create_task(server.serve([listener]))
             serving.add_done_callback(lambda _: stop.set())
             await started(server, serving)
@@ -162,8 +233,7 @@ async def _metrics(mailroom: Mailroom, limiter: ConnectionLimiter) -> AsyncGener
     if mailroom.settings.metrics is None:
         yield None
         return
-    from dovetail.mailroom.gauges import gauges_of  # noqa: PLC0415  # where metrics are on
-    from dovetail.mailroom.metrics import Metrics  # noqa: PLC0415
+    from dovetail.mailroom.metrics import Metrics  # noqa: PLC0415  # where metrics are on
     from dovetail.serving.metrics_server import metrics_serving  # noqa: PLC0415
 
     metrics = Metrics(mailroom.counts, gauges_of(mailroom, limiter))
@@ -192,23 +262,32 @@ def serve(
     settings: MailroomSettings,
     *,
     ready: Callable[[str], None] | None = None,
+    reload: Callable[[], MailroomSettings] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end long polls and finish running requests.
 
-    Call it in the main thread; `ready` gets the URL when the server listens. Raises the same
-    errors as `MailroomServer`.
+    Call it in the main thread; `ready` gets the URL when the server listens. At SIGHUP the mailroom
+    goes on with the settings that `reload` returns; without that only certificates and blocklists
+    are read anew. Raises the same errors as `MailroomServer`.
     """
+    serving: list[MailroomServer] = []
+
+    def hang_up() -> None:
+        for each in serving:
+            each.reload()
+
     lines = JsonLines() if settings.json_log else None
     with (
         logging_to(STDERR, "dovetail", "uvicorn.error", lines=lines),
         _heard(),
         rare_collections(),
-        stop_signals(hang_up=_stay) as stop,
+        stop_signals(hang_up=hang_up) as stop,
     ):
         allow_many_files(settings.max_connections, beside=settings.files_beside)
         for each in shortfalls(settings, Machine.look(settings.data_dir)):
             _log.warning("%s", each)
-        with MailroomServer(settings, host=host, port=port) as server:
+        with MailroomServer(settings, host=host, port=port, answers=True, reload=reload) as server:
+            serving.append(server)
             if ready is not None:
                 ready(server.url)
             while server.alive and not stop.wait(_ALIVE_SECONDS):
@@ -228,5 +307,11 @@ def _heard() -> Generator[None]:
         logger.setLevel(former)
 
 
-def _stay() -> None:
-    _log.warning("SIGHUP changes nothing: settings are read when the mailroom starts. Restart it.")
+def _limits(settings: MailroomSettings) -> dict[str, Any]:
+    """Return the limits of connections, as the limiter takes them."""
+    return {
+        "limit": affordable(settings.max_connections, beside=settings.files_beside),
+        "per_client": settings.max_connections_per_client,
+        "seconds": settings.read_timeout,
+        "keep_alive": settings.keep_alive,
+    }

@@ -39,6 +39,11 @@ class MailroomSettings:
     """The header in which your proxies write the client's address last, such as
     `x-forwarded-for`."""
 
+    public_url: str | None = None
+    """Where others reach the directory; `dovetail mailroom check` looks there."""
+    blocklists: tuple[Path, ...] = ()
+    """Files of networks that are refused, beside those that `dovetail mailroom block` keeps."""
+
     ttl: float = 7 * DAY
     """How long a message is kept; it must exceed the sessions' EX plus their grace."""
     longest_session: float = 30 * DAY
@@ -130,6 +135,11 @@ class MailroomSettings:
     def key_file(self) -> Path:
         """The file of the OHTTP keys."""
         return self.data_dir / "ohttp-keys.json"
+
+    @property
+    def block_file(self) -> Path:
+        """The file of the networks that `dovetail mailroom block` refuses."""
+        return self.data_dir / "blocked-networks.txt"
 
     @property
     def honoured(self) -> float:

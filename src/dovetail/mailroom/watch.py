@@ -21,7 +21,8 @@ class Watch:
         """`census` looks at the store; `heartbeat` is seconds between two lines, 0 for none."""
         self._counts = counts
         self._census = census
-        self._heartbeat = heartbeat
+        self.heartbeat = heartbeat
+        """Seconds between two lines; it may change."""
 
     async def run(self) -> None:
         """Watch until this is cancelled."""
@@ -33,7 +34,7 @@ class Watch:
             await asyncio.sleep(BEAT)
             now = loop.time()
             self._counts.late(max(0.0, now - before - BEAT))
-            if self._heartbeat and now - beat_at >= self._heartbeat:
+            if self.heartbeat and now - beat_at >= self.heartbeat:
                 beat_at = now
                 self._beat(now - begun)
 

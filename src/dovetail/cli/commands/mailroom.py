@@ -5,6 +5,15 @@ from typing import Any
 
 import click
 
+from dovetail.cli.commands.mailroom_care import (
+    backup,
+    block,
+    check,
+    keys,
+    status,
+    unblock,
+    where,
+)
 from dovetail.cli.help_layout import Group
 from dovetail.cli.option_types import Duration, Place
 from dovetail.cli.options import common
@@ -16,6 +25,8 @@ from dovetail.cli.output import Screen
     examples={
         "dovetail mailroom serve": "Serve one on this machine.",
         "dovetail mailroom serve --listen 0.0.0.0:8080 --v1": "Serve others too, behind a proxy.",
+        "dovetail mailroom check --url https://mailroom.example": "Test the whole setup.",
+        "dovetail mailroom status": "Ask the one that runs here.",
     },
 )
 def mailroom() -> None:
@@ -24,15 +35,6 @@ def mailroom() -> None:
     Receivers have their mailboxes there, and through it senders and receivers reach the mailboxes
     of others without showing their IP address.
     """
-
-
-where = click.option(
-    "--data",
-    "data_dir",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The mailroom's own folder, instead of one in the data directory.",
-)
 
 
 @mailroom.command()
@@ -88,3 +90,7 @@ def serve(**given: Any) -> int:
     from dovetail.cli.handlers import mailroom as handler
 
     return handler.serve(Screen(), **given)
+
+
+for command in (check, status, keys, backup, block, unblock):
+    mailroom.add_command(command)

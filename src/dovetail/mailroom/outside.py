@@ -1,0 +1,136 @@
+"""Tests of a mailroom from outside: its certificate, its opt-in, and a message there and back."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from secrets import token_bytes
+from typing import Any
+from urllib.parse import urlsplit
+
+from dovetail.crypto import KeyConfig, SecretKey
+from dovetail.errors import ConfigurationError, DovetailError, TransportError
+from dovetail.mailroom.checking import Finding
+from dovetail.mailroom.gateway import PURPOSES_TYPE
+from dovetail.mailroom.gateway_prober import PROBE_PATH, OptIn, Probe, judge
+from dovetail.protocol import ShortId, poll_mailbox, post_to_mailbox
+from dovetail.protocol.mailbox import MESSAGE_SIZE
+from dovetail.runtime.ohttp_keys import OhttpKeys
+from dovetail.runtime.relays import Relays
+from dovetail.runtime.transport import Transport
+
+LEAST_DAYS = 14
+"""Days for which a certificate should still be good; what renews it does so at thirty."""
+
+_PATIENCE = 10.0
+_LARGEST = 4_096
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What is tested: a directory as its users reach it."""
+
+    url: str
+    """The public URL of the directory."""
+    relays: Relays
+    transport: Transport
+    trust: ssl.SSLContext = field(repr=False)
+    """The authorities whose certificates are accepted."""
+    now: Callable[[], float] = time.time
+
+
+async def findings(outside: Outside) -> list[Finding]:
+    """Test what users would notice. A random mailbox gets a random message."""
+    tests: dict[str, Callable[[Outside], Awaitable[str]]] = {
+        "certificate": _certificate,
+        "opt-in": _opt_in,
+        "round trip": _round_trip,
+    }
+    return [await _tested(about, test(outside)) for about, test in tests.items()]
+
+
+async def _tested(about: str, test: Awaitable[str]) -> Finding:
+    try:
+        return Finding(about, True, await test)
+    except DovetailError as error:
+        return Finding(about, False, str(error))
+
+
+async def _certificate(outside: Outside) -> str:
+    parts = urlsplit(outside.url)
+    if parts.scheme != "https":
+        return "There is none: the URL is of plain http, for this machine alone."
+    host, port = parts.hostname or "", parts.port or 443
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            _, writer = await asyncio.open_connection(host, port, ssl=outside.trust)
+    except ssl.SSLCertVerificationError as error:
+        raise ConfigurationError(
+            f"The certificate is not trusted: {error.verify_message}. Have the proxy send the whole"
+            " chain of a valid one."
+        ) from error
+    except OSError as error:
+        raise TransportError(
+            "The public URL cannot be reached from here: check name, port and firewall."
+        ) from error
+    told: dict[str, Any] = writer.get_extra_info("peercert")
+    writer.transport.abort()
+    until = ssl.cert_time_to_seconds(str(told["notAfter"]))
+    days = int((until - outside.now()) // _DAY)
+    if days < LEAST_DAYS:
+        raise ConfigurationError(
+            f"The certificate is good for {days} more days: see why it was not renewed."
+        )
+    return f"Its chain is trusted, and it is good for {days} more days."
+
+
+async def _opt_in(outside: Outside) -> str:
+    """Ask through the relay's tunnel, if there is one: that is how others see it."""
+    relay, way = _way(outside)
+    tunnel = relay if outside.url.startswith("https://") else None
+    answer = await outside.transport.get(outside.url + PROBE_PATH, proxy=tunnel, limit=_LARGEST)
+    # The transport does not show the media type, which relays compare too.
+    if judge(Probe(answer.status, PURPOSES_TYPE, answer.body)) is not OptIn.YES:
+        raise ConfigurationError(
+            f"The gateway does not say that it takes payjoins ({way}): check that the proxy passes"
+            f" {PROBE_PATH} on."
+        )
+    return f"The gateway says that it takes payjoins, asked {way}."
+
+
+async def _round_trip(outside: Outside) -> str:
+    relay, way = _way(outside)
+    keys = OhttpKeys(outside.transport, outside.relays, clock=lambda: int(outside.now()))
+    config = await keys.of(outside.url)
+    mailbox, message = ShortId.of(SecretKey.generate().public_key), token_bytes(MESSAGE_SIZE)
+    begun = time.monotonic()
+    await _post(outside, relay, config, mailbox, message)
+    if await _poll(outside, relay, config, mailbox) != message:
+        raise TransportError("A message came back changed or not at all: check the proxies.")
+    seconds = time.monotonic() - begun
+    return f"A message went there and back {way}, in {seconds:.2f} s."
+
+
+async def _post(
+    outside: Outside, relay: str | None, keys: KeyConfig, mailbox: ShortId, message: bytes
+) -> None:
+    request, context = post_to_mailbox(
+        relay=relay, directory=outside.url, short_id=mailbox, ohttp_keys=keys, body=message
+    )
+    context.open((await outside.transport.post(request)).body).confirm_posted()
+
+
+async def _poll(
+    outside: Outside, relay: str | None, keys: KeyConfig, mailbox: ShortId
+) -> bytes | None:
+    request, context = poll_mailbox(
+        relay=relay, directory=outside.url, short_id=mailbox, ohttp_keys=keys
+    )
+    return context.open((await outside.transport.post(request)).body).message()
+
+
+def _way(outside: Outside) -> tuple[str | None, str]:
+    relay = outside.relays.choose(outside.url)
+    return relay, "straight, as no relay is set" if relay is None else f"through {relay}"
