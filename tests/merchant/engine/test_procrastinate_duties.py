@@ -1,6 +1,7 @@
 """Duties shared by real processes over a real PostgreSQL."""
 
 import asyncio
+import gc
 import signal
 import subprocess
 import sys
@@ -9,12 +10,14 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from procrastinate.worker import Worker
+from procrastinate.jobs import Job
 from tests.support.postgres import Server, running
-from tests.support.waiting import wait_for
+from tests.support.waiting import until, wait_for
 
 from dovetail.errors import StoreUnavailable
+from dovetail.merchant.engine.duties import HandedOn, Registry
 from dovetail.merchant.engine.held_jobs import HeldJobs
+from dovetail.merchant.engine.job_worker import JobWorker
 from dovetail.merchant.engine.procrastinate_duties import ProcrastinateDuties
 
 NAMES = ("count:1", "count:2", "count:3")
@@ -151,6 +154,90 @@ async def test_tables_of_a_newer_version_are_left_alone(url) -> None:
             pass
 
 
+async def test_a_duty_that_is_over_leaves_no_job_and_can_be_ensured_again(url) -> None:
+    done: list[str] = []
+
+    async def work(name: str) -> None:
+        done.append(name)
+
+    stop = asyncio.Event()
+    async with ProcrastinateDuties.open(url, {"work": work}) as duties:
+        running = asyncio.create_task(duties.run(stop))
+        for count in (1, 2):
+            await duties.ensure(["work:1"])
+            await until(lambda count=count: len(done) == count and _jobs(url) == 0)
+        assert not duties.running
+        stop.set()
+        await asyncio.wait_for(running, 10)
+    assert done == ["1", "1"]
+
+
+async def test_a_duty_that_fails_too_often_is_handed_on(url, monkeypatch) -> None:
+    tried: list[str] = []
+
+    async def fail(_registry: Registry, name: str, *, failures: int) -> None:
+        tried.append(name)
+        assert failures > 1
+        if len(tried) == 1:
+            raise HandedOn
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("dovetail.merchant.engine.job_worker.keep_doing", fail)
+    stop = asyncio.Event()
+    async with ProcrastinateDuties.open(url, {}) as duties:
+        running = asyncio.create_task(duties.run(stop))
+        await duties.ensure(["work:1"])
+        await until(lambda: len(tried) == 2)
+        assert _jobs(url) == 1
+        stop.set()
+        await asyncio.wait_for(running, 10)
+    assert _jobs(url) == 1
+
+
+async def test_a_worker_whose_signs_of_life_end_by_a_fault_begins_anew(
+    url, monkeypatch, caplog
+) -> None:
+    begun: list[str] = []
+
+    async def work(name: str) -> None:
+        begun.append(name)
+        await asyncio.sleep(60)
+
+    beat, faults = HeldJobs.update_heartbeat, [ValueError("a fault")]
+
+    async def fails_once(jobs: HeldJobs, worker_id: int) -> None:
+        if faults:
+            raise faults.pop()
+        await beat(jobs, worker_id)
+
+    monkeypatch.setattr(HeldJobs, "update_heartbeat", fails_once)
+    stop = asyncio.Event()
+    async with ProcrastinateDuties.open(url, {"work": work}) as duties:
+        running = asyncio.create_task(duties.run(stop))
+        await duties.ensure(["work:1"])
+        await until(lambda: begun == ["1", "1"])
+        stop.set()
+        await asyncio.wait_for(running, 10)
+    assert "A fault of the program, ValueError: this worker begins anew." in caplog.messages
+
+
+async def test_a_waiting_duty_is_one_task_and_leaves_its_job_to_the_database(url) -> None:
+    """Ten thousand wait in one worker, so that what each keeps in memory counts."""
+
+    async def work(_name: str) -> None:
+        await asyncio.sleep(60)
+
+    stop, names = asyncio.Event(), [f"work:{number}" for number in range(20)]
+    async with ProcrastinateDuties.open(url, {"work": work}) as duties:
+        running = asyncio.create_task(duties.run(stop))
+        await duties.ensure(names)
+        await until(lambda: len(duties.running) == len(names))
+        assert sum(task.get_name().startswith("work:") for task in asyncio.all_tasks()) == 20
+        assert not [each for each in gc.get_objects() if isinstance(each, Job)]
+        stop.set()
+        await asyncio.wait_for(running, 10)
+
+
 async def test_a_cancellation_that_the_pool_loses_holds_no_worker_up(url, monkeypatch) -> None:
     """As when a connection becomes free at the moment in which its waiter is cancelled."""
     lost = asyncio.Event()
@@ -164,10 +251,13 @@ async def test_a_cancellation_that_the_pool_loses_holds_no_worker_up(url, monkey
                 lost.set()
         return []
 
+    async def waits(_worker: JobWorker, stop: asyncio.Event) -> None:
+        await stop.wait()
+
     looked, stop = asyncio.Event(), asyncio.Event()
     async with ProcrastinateDuties.open(url, {}) as duties:
         monkeypatch.setattr(HeldJobs, "prune_stalled_workers", loses)
-        monkeypatch.setattr(Worker, "run", lambda _: stop.wait())
+        monkeypatch.setattr(JobWorker, "run", waits)
         running = asyncio.create_task(duties.run(stop))
         await looked.wait()
         stop.set()

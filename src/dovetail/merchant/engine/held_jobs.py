@@ -10,12 +10,11 @@ ends no duty.
 import asyncio
 import logging
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException, NoResult
-from procrastinate.jobs import Job, Status
+from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.psycopg_connector import PsycopgConnector
 
@@ -31,7 +30,7 @@ WITH held AS MATERIALIZED (
 _FINISH = (
     _HELD
     + """
-SELECT procrastinate_finish_job_v1(id, %(status)s::procrastinate_job_status, %(delete_job)s)
+SELECT procrastinate_finish_job_v1(id, 'succeeded', true)
 FROM held
 """
 )
@@ -115,24 +114,13 @@ class HeldJobs(JobManager):
             self._held.add(job.id)
         return job
 
-    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001
-        """End a job. One that was aborted is freed when its worker ends."""
-        if status is Status.ABORTED:
-            self._let_go(job, unsure=True)
-            return
-        values = {"status": status.value, "delete_job": delete_job}
-        await self._end(_FINISH, job, **values)
+    async def finish(self, job_id: int, worker_id: int) -> None:
+        """Delete a job that is done. One that was cancelled is freed when its worker ends."""
+        await self._end(_FINISH, job_id, worker_id)
 
-    async def retry_job(
-        self,
-        job: Job,
-        retry_at: datetime | None = None,  # noqa: ARG002
-        priority: int | None = None,  # noqa: ARG002
-        queue: str | None = None,  # noqa: ARG002
-        lock: str | None = None,  # noqa: ARG002
-    ) -> None:
+    async def hand_on(self, job_id: int, worker_id: int) -> None:
         """Return a job to the queue as it was; any worker may take it at once."""
-        await self._end(_RETRY, job)
+        await self._end(_RETRY, job_id, worker_id)
 
     async def update_heartbeat(self, worker_id: int) -> None:
         """Show that this worker lives, and learn whether others have given it up."""
@@ -152,19 +140,13 @@ class HeldJobs(JobManager):
         """Return the jobs of workers that ended or were given up to the queue."""
         await self._write(_RETURN)
 
-    async def _end(self, statement: Any, job: Job, **values: object) -> None:
+    async def _end(self, statement: Any, job_id: int, worker_id: int) -> None:
         try:
-            await self._write(statement, job_id=job.id, worker_id=job.worker_id, **values)
+            await self._write(statement, job_id=job_id, worker_id=worker_id)
         except ConnectorException as error:
             tell_lost(error)
-            self._let_go(job, unsure=True)
-        else:
-            self._let_go(job, unsure=False)
-
-    def _let_go(self, job: Job, *, unsure: bool) -> None:
-        if job.id is not None:
-            self._held.discard(job.id)
-        self._unsure |= unsure
+            self._unsure = True
+        self._held.discard(job_id)
 
     async def _write(self, statement: Any, **values: object) -> None:
         await self.connector.execute_query_async(statement, **values)

@@ -6,19 +6,17 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
-from procrastinate import App
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
-from procrastinate.retry import BaseRetryStrategy, RetryDecision
-from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 from psycopg import Error as DatabaseError
 from psycopg.rows import TupleRow
 
 from dovetail.errors import StoreUnavailable
 from dovetail.merchant.engine import procrastinate_schema
-from dovetail.merchant.engine.duties import HandedOn, Registry, cancel, keep_doing, pause_after
+from dovetail.merchant.engine.duties import Registry, cancel, pause_after
 from dovetail.merchant.engine.held_jobs import QUEUE, HeldJobs, LastingConnector, tell_lost
+from dovetail.merchant.engine.job_worker import LOOK, JobWorker
 from dovetail.stores.sql.postgresql import (
     connect_settings,
     open_engine,
@@ -27,20 +25,10 @@ from dovetail.stores.sql.postgresql import (
     translated,
 )
 
-MOST = 20_000
-"""Duties that one worker does at once."""
-
-HEARTBEAT = 1.0
-"""Seconds between two signs of life of a worker."""
-
 PATIENCE = 4.0
 """Seconds without a sign of life, after which the others take over a worker's duties."""
 
-FAILURES_HERE = 4
-"""Failures in a row after which a duty may be tried by another worker."""
-
 _TASK = "duty"
-_LOOK = 0.5
 _CONNECTIONS = 4
 _RECONNECT = 5.0
 _LOCK = 0x64757479
@@ -60,12 +48,9 @@ class ProcrastinateDuties:
     def __init__(self, connector: LastingConnector, registry: Registry, server: str) -> None:
         """Take a connector that is open; `open` is the usual way. `server` is named in errors."""
         self._connector = connector
-        self._registry = registry
         self._server = server
-        self._running: set[str] = set()
-        self._app = App(connector=connector)
-        self._jobs = self._app.job_manager = HeldJobs(connector)
-        self._app.task(name=_TASK, queue=QUEUE, retry=_Return())(self._do)
+        self._jobs = HeldJobs(connector)
+        self._worker = JobWorker(self._jobs, registry)
 
     @classmethod
     @asynccontextmanager
@@ -97,11 +82,11 @@ class ProcrastinateDuties:
     @property
     def running(self) -> Collection[str]:
         """The names of the duties that this worker does now."""
-        return self._running
+        return self._worker.running
 
     async def ensure(self, names: Collection[str]) -> None:
         """See `Duties.ensure`."""
-        unknown = [name for name in dict.fromkeys(names) if name not in self._running]
+        unknown = [name for name in dict.fromkeys(names) if name not in self.running]
         if not unknown:
             return
         try:
@@ -129,46 +114,23 @@ class ProcrastinateDuties:
 
     async def _work(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, or until the others have given this worker up."""
-        worker = Worker(
-            self._app,
-            queues=[QUEUE],
-            name=None,
-            concurrency=MOST,
-            fetch_job_polling_interval=_LOOK,
-            shutdown_graceful_timeout=0,
-            delete_jobs="always",
-            install_signal_handlers=False,
-            update_heartbeat_interval=HEARTBEAT,
-            stalled_worker_timeout=PATIENCE,
-        )
-        beside = (
-            asyncio.create_task(self._look_after_others()),
-            asyncio.create_task(_stop_at(stop, worker)),
-            asyncio.create_task(_stop_at(self._jobs.given_up, worker)),
-        )
+        beside = asyncio.create_task(self._look_after_others())
         try:
-            await worker.run()  # type: ignore[no-untyped-call]
+            await self._worker.run(stop)
         finally:
-            await cancel(beside)
+            await cancel([beside])
         if self._jobs.given_up.is_set():
             _logger.warning("Others have taken over from this worker, which was late. It goes on.")
         await self._jobs.return_freed()
 
     async def _look_after_others(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(LOOK)
             try:
                 await self._jobs.prune_stalled_workers(PATIENCE)
                 await self._jobs.return_freed()
             except ConnectorException as error:
                 tell_lost(error)
-
-    async def _do(self, name: str) -> None:
-        self._running.add(name)
-        try:
-            await keep_doing(self._registry, name, failures=FAILURES_HERE)
-        finally:
-            self._running.discard(name)
 
     async def _add(self, connection: AsyncConnection[TupleRow], names: list[str]) -> None:
         """Add those that are missing; processes take turns, so that none is added twice."""
@@ -186,19 +148,6 @@ class ProcrastinateDuties:
             ]
             if jobs:
                 await self._jobs.batch_defer_jobs_async(jobs, connection=connection)
-
-
-class _Return(BaseRetryStrategy):
-    """Returns a duty to the queue that has failed here too often."""
-
-    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        del job
-        return RetryDecision() if isinstance(exception, HandedOn) else None
-
-
-async def _stop_at(reason: asyncio.Event, worker: Worker) -> None:
-    await reason.wait()
-    worker.stop()  # type: ignore[no-untyped-call]
 
 
 async def _configure(connection: AsyncConnection[Any]) -> None:
