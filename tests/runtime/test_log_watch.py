@@ -56,13 +56,13 @@ async def test_where_nothing_was_written_no_log_is_asked_for(
     sessions = sessions_in(store, 5)
     lookout = Lookout(store, lambda: sessions, every=60)
     asked: list[bool] = []
-    heads = SqliteStore.heads
+    refresh = SqliteStore.refresh_heads
 
-    def ask(store: SqliteStore) -> dict[SessionId, int]:
+    def ask(store: SqliteStore, heads: dict[SessionId, int]) -> tuple[SessionId, ...]:
         asked.append(True)
-        return heads(store)
+        return refresh(store, heads)
 
-    monkeypatch.setattr(SqliteStore, "heads", ask)
+    monkeypatch.setattr(SqliteStore, "refresh_heads", ask)
     for _ in range(10):
         await lookout.look()
     assert len(asked) == 1, "one question for all sessions, after the last write"

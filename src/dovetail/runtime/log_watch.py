@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from dovetail.errors import StoreUnavailable
@@ -30,7 +30,8 @@ class Lookout:
     """Nudges each session whose log has grown, or was closed, by another handle or process.
 
     The store tells cheaply whether anything was written; only then are the logs' lengths read,
-    all by one query. So the cost grows with the writes, not with the number of sessions.
+    all by one query, and those that changed are noted. So the cost grows with the writes, not with
+    the number of sessions.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Lookout:
         self._every = every
         self._opened = opened
         self._pulse: int | None = None
+        self._heads: dict[SessionId, int] = {}
 
     async def run(self) -> None:
         """Check until cancelled; a store that is away is tried again."""
@@ -62,9 +64,10 @@ class Lookout:
 
     async def look(self) -> None:
         """Check once; raises `StoreUnavailable`."""
-        pulse, heads = await asyncio.to_thread(self._changed)
-        if heads is None:
+        pulse = await asyncio.to_thread(self._refreshed)
+        if pulse is None:
             return
+        heads = self._heads
         self._opened(heads.keys())  # a failure is tried again at the next check
         self._pulse = pulse
         for session in self._sessions():
@@ -73,7 +76,13 @@ class Lookout:
             elif heads.get(session.session_id) != session.seq:
                 session.nudge()
 
-    def _changed(self) -> tuple[int, Mapping[SessionId, int] | None]:
-        """The pulse, read before the logs' lengths, so that no write falls between them."""
+    def _refreshed(self) -> int | None:
+        """The pulse, read before the logs' lengths, so that no write falls between them.
+
+        None where nothing was written.
+        """
         pulse = self._store.pulse()
-        return pulse, None if pulse == self._pulse else self._store.heads()
+        if pulse == self._pulse:
+            return None
+        self._store.refresh_heads(self._heads)
+        return pulse

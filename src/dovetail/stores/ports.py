@@ -235,15 +235,16 @@ class Store(Protocol):
         """Return the number of events of each open session."""
         ...
 
+    def refresh_heads(self, heads: dict[SessionId, int]) -> tuple[SessionId, ...]:
+        """Bring earlier `heads` up to date, without closed ones; return those new or grown."""
+        ...
+
     def saw(self, session_id: SessionId, sighting: Sighting) -> None:
         """Store the latest chain observation of a session, instead of the earlier one."""
         ...
 
     def pulse(self) -> int:
-        """Return a number that changes with every write of any process; this is cheap.
-
-        Compare it only with earlier numbers of the same store object.
-        """
+        """Return, cheaply, a number of this object that changes with any process's write."""
         ...
 
     def history(

@@ -127,6 +127,10 @@ class CountingStore:
     def heads(self) -> Mapping[SessionId, int]:
         return self._store.heads()
 
+    def refresh_heads(self, heads: dict[SessionId, int]) -> tuple[SessionId, ...]:
+        """See `Store.refresh_heads`."""
+        return self._store.refresh_heads(heads)
+
     def saw(self, session_id: SessionId, sighting: Sighting) -> None:
         self._store.saw(session_id, sighting)
 

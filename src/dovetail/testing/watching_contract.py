@@ -3,6 +3,7 @@
 import pytest
 
 from dovetail.bitcoin import Sats, Txid
+from dovetail.sessions.receiver.events import Cancelled
 from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.stores.ports import SessionId, Store
 from dovetail.testing.store_samples import NOW, closed, started
@@ -26,6 +27,19 @@ class WatchingContract:
         assert store.heads() == {first.session_id: 1, second.session_id: 1}
         first.append(closed(), seq=1, closes=True)
         assert store.heads() == {second.session_id: 1}
+
+    def test_heads_are_brought_up_to_date_and_what_changed_is_named(self, store: Store) -> None:
+        first, second = started(store), started(store)
+        heads: dict[SessionId, int] = {}
+        assert set(store.refresh_heads(heads)) == {first.session_id, second.session_id}
+        assert heads == store.heads()
+        assert store.refresh_heads(heads) == ()
+        third = started(store)
+        second.append(Cancelled(), seq=1, closes=False)
+        assert set(store.refresh_heads(heads)) == {second.session_id, third.session_id}
+        first.append(closed(), seq=1, closes=True)
+        assert store.refresh_heads(heads) == ()
+        assert heads == {second.session_id: 2, third.session_id: 1}
 
     def test_the_pulse_changes_with_a_write_and_only_then(self, store: Store) -> None:
         log = started(store)

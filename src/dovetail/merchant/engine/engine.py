@@ -16,6 +16,7 @@ from dovetail.merchant.engine.refund_duty import RefundDuty
 from dovetail.merchant.engine.session_duties import SessionDuties
 from dovetail.merchant.engine.upkeep import Upkeep
 from dovetail.merchant.services.parts import Parts
+from dovetail.stores.ports import SessionId
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +27,6 @@ WHOLE = 60.0
 """Seconds after which all duties are ensured again, whether or not anything was written."""
 
 Work = Callable[[str], Awaitable[None]]
-
-_NONE: frozenset[str] = frozenset()
 
 
 class Engine:
@@ -96,26 +95,29 @@ class Engine:
     async def _ensure(self, duties: Duties) -> None:
         """Make sure that each duty is done, whoever began it and whoever died."""
         loop = asyncio.get_running_loop()
-        pulse, whole_at, known = None, float("-inf"), _NONE
+        pulse, whole_at = None, float("-inf")
+        heads: dict[SessionId, int] = {}
         while True:
             try:
                 now = await asyncio.to_thread(self._parts.database.pulse)
                 if now != pulse or loop.time() >= whole_at + WHOLE:
-                    wanted = await asyncio.to_thread(self._wanted)
                     if loop.time() >= whole_at + WHOLE:
-                        known, whole_at = _NONE, loop.time()
-                    await duties.ensure(sorted(wanted - known))
-                    known, pulse = wanted, now
+                        heads.clear()
+                        whole_at = loop.time()
+                    await duties.ensure(await asyncio.to_thread(self._wanted, heads))
+                    pulse = now
             except (InfrastructureError, StoreError) as error:
+                heads.clear()  # what was found may not be ensured
                 logger.warning("Duties could not be looked for: %s", error)
             await asyncio.sleep(self._look)
 
-    def _wanted(self) -> frozenset[str]:
-        """The names of all duties that there are now."""
+    def _wanted(self, heads: dict[SessionId, int]) -> list[str]:
+        """The names of the duties that may not be done yet: those of sessions by their `heads`."""
         database = self._parts.database
-        named = {session_duties.name_of(each) for each in database.sessions.heads()}
-        named.update(f"watch:{row.id}" for row in database.read(wallets.all_wallets))
-        return frozenset(named | {"deliveries", "upkeep", "refunds"})
+        changed = database.sessions.refresh_heads(heads)
+        watched = (f"watch:{row.id}" for row in database.read(wallets.all_wallets))
+        sessions = map(session_duties.name_of, changed)
+        return sorted({*sessions, *watched, "deliveries", "upkeep", "refunds"})
 
     async def _watch(self, name: str) -> None:
         watcher = ChainWatcher(

@@ -94,6 +94,14 @@ class MemoryStore:
         """See `Store.heads`."""
         return {row.session_id: row.next_seq for row in self.live()}
 
+    def refresh_heads(self, heads: dict[SessionId, int]) -> tuple[SessionId, ...]:
+        """See `Store.refresh_heads`."""
+        now = self.heads()
+        changed = tuple(each for each, head in now.items() if heads.get(each) != head)
+        heads.clear()
+        heads.update(now)
+        return changed
+
     def saw(self, session_id: SessionId, sighting: Sighting) -> None:
         """See `Store.saw`."""
         with self.turn() as tables:

@@ -35,6 +35,9 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 
 _HEADS = select(sessions.c.session_id, sessions.c.next_seq).where(sessions.c.closed_at.is_(None))
+_OPEN = select(sessions.c.session_id).where(sessions.c.closed_at.is_(None))
+_PART = 500
+"""Rows that are in memory at once, where there may be many."""
 
 
 class SqlStore(ABC):
@@ -139,6 +142,24 @@ class SqlStore(ABC):
         """See `Store.heads`."""
         with self.reading() as connection:
             return {SessionId(each): head for each, head in connection.execute(_HEADS)}
+
+    def refresh_heads(self, heads: dict[SessionId, int]) -> tuple[SessionId, ...]:
+        """See `Store.refresh_heads`; the rows are read in parts."""
+        changed: dict[SessionId, int] = {}
+        before, kept = len(heads), 0
+        with self.reading() as connection:
+            for part in connection.execute(_HEADS).partitions(_PART):
+                for session_id, head in part:
+                    known = heads.get(session_id)
+                    kept += known is not None
+                    if known != head:
+                        changed[session_id] = head
+            if kept < before:
+                still_open = set(connection.execute(_OPEN).scalars())
+                for each in [each for each in heads if each not in still_open]:
+                    del heads[each]
+        heads.update(changed)
+        return tuple(changed)
 
     def saw(self, session_id: SessionId, sighting: Sighting) -> None:
         """See `Store.saw`."""
