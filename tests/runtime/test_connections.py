@@ -126,7 +126,7 @@ async def test_turns_are_taken_in_their_order_and_the_want_is_told_once(
     turns, order = Turns(2, full=lambda busy: f"{busy} are open"), list[int]()
 
     async def take(number: int) -> None:
-        async with turns.turn():
+        async with turns:
             order.append(number)
             await asyncio.sleep(0.01)
 
@@ -139,6 +139,6 @@ async def test_turns_are_taken_in_their_order_and_the_want_is_told_once(
 
 async def test_without_a_limit_there_is_a_turn_for_all():
     turns = Turns(None, full=str)
-    async with turns.turn(), turns.turn():
+    async with turns, turns:
         assert turns.busy == 2
         assert not turns.overfull(1_000_000)

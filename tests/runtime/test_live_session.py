@@ -91,6 +91,42 @@ async def test_many_may_wait_for_the_end(bob: Side):
     assert len(set(map(type, outcomes_seen))) == 1
 
 
+async def test_who_sees_it_through_hears_how_it_ended(bob: Side):
+    session, _ = live(bob.receive(), nothing, end)
+    with pytest.raises(UsageError, match="stopped before its end"):
+        await session.see_through()
+    session.start()
+    assert isinstance(await session.see_through(), outcomes.Cancelled)
+
+
+async def test_it_stops_where_whoever_sees_it_through_is_cancelled(bob: Side):
+    session, _ = live(bob.receive(), *[nothing] * 50)
+    session.start()
+    seeing = asyncio.create_task(session.see_through())
+    await asyncio.sleep(0)
+    seeing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await seeing
+    assert not session.running
+
+
+async def test_who_sees_it_through_hears_that_it_was_stopped_elsewhere(bob: Side):
+    session, _ = live(bob.receive(), *[nothing] * 50)
+    session.start()
+    seeing = asyncio.create_task(session.see_through())
+    await asyncio.sleep(0)
+    await session.stop()
+    with pytest.raises(UsageError, match="resume it"):
+        await seeing
+
+
+async def test_who_sees_it_through_hears_of_a_fault(bob: Side):
+    session, _ = live(bob.receive(), KeyError("a secret key"))
+    session.start()
+    with pytest.raises(KeyError):
+        await session.see_through()
+
+
 @pytest.mark.parametrize("act", [nothing, TROUBLE])
 async def test_what_a_person_did_meanwhile_is_noticed(bob: Side, act: Act | Exception):
     receiving = bob.receive()

@@ -1,6 +1,8 @@
 import asyncio
 
-from dovetail.runtime.wakeup import News
+import pytest
+
+from dovetail.runtime.wakeup import News, any_done
 
 
 async def test_whoever_waits_hears_of_it():
@@ -21,3 +23,23 @@ async def test_who_comes_later_hears_of_it_until_it_is_cleared():
     news.clear()
     assert not news.is_set()
     assert not news.coming().done()
+
+
+async def test_the_first_that_is_done_ends_the_wait_and_the_others_stay():
+    loop = asyncio.get_running_loop()
+    first, second = loop.create_future(), loop.create_future()
+    waiting = asyncio.create_task(any_done(first, second))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    second.set_result(None)
+    first.set_result(None)
+    await waiting
+    await any_done(first, loop.create_future())
+
+
+async def test_a_wait_for_the_first_that_is_cancelled_cancels_none_of_them():
+    future = asyncio.get_running_loop().create_future()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(any_done(future), 0.01)
+    assert not future.cancelled()
+    future.set_result(None)

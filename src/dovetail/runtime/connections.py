@@ -58,7 +58,7 @@ class Once:
 
 
 class Turns:
-    """At most `most` at once; further ones wait for their turn, in order.
+    """At most `most` at once: a block of `async with` is one, further ones wait in order.
 
     The first time that one has to wait, the log says so.
     """
@@ -71,21 +71,20 @@ class Turns:
         self._slots = None if most is None else asyncio.Semaphore(most)
         self._told = False
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        """Take a turn, and give it back."""
+    async def __aenter__(self) -> None:
+        """Take a turn."""
         if self._slots is not None:
             if self._slots.locked() and not self._told:
                 self._told = True
                 _log.error("%s", self._full(self.busy))
             await self._slots.acquire()
         self.busy += 1
-        try:
-            yield
-        finally:
-            self.busy -= 1
-            if self._slots is not None:
-                self._slots.release()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back."""
+        self.busy -= 1
+        if self._slots is not None:
+            self._slots.release()
 
     def overfull(self, idle: int) -> bool:
         """Whether there are too many, with the `idle` ones."""

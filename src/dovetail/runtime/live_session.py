@@ -24,6 +24,7 @@ from dovetail.runtime.schedule import next_deadline, pause, polls
 from dovetail.runtime.sender_steps import step_sender
 from dovetail.runtime.services import Services
 from dovetail.runtime.turn import Turn
+from dovetail.runtime.wakeup import News
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
@@ -84,7 +85,7 @@ class LiveSession(Generic[S, E]):
         self._update: Update[S] = Update(state=state, trouble=None)
         self._watch = ChainWatch()
         self._watch.tell = self._tell
-        self._changed = asyncio.Event()
+        self._changed = News()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
         self._tried = 0
@@ -146,7 +147,6 @@ class LiveSession(Generic[S, E]):
         """
         seen = None
         while True:
-            changed = self._changed
             if self._update is not seen:
                 seen = self._update
                 yield seen
@@ -154,7 +154,7 @@ class LiveSession(Generic[S, E]):
             if self._task is None or self._task.done():
                 self._raise_fault()
                 return
-            await changed.wait()
+            await asyncio.wait((self._changed.coming(),))
 
     async def wait_closed(self) -> Outcome:
         """Wait for the session's end, and return how it ended.
@@ -162,8 +162,23 @@ class LiveSession(Generic[S, E]):
         Raises `ReplayError` where its log cannot be read, `UsageError` where it was stopped, and
         the fault of the program, if one ended it.
         """
-        async for _ in self.updates():
-            pass
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+        return self._outcome()
+
+    async def see_through(self) -> Outcome:
+        """The same for a caller who answers for it: if the wait is cancelled, it is stopped."""
+        if self._task is not None:
+            try:
+                await self._task
+            except asyncio.CancelledError:
+                me = asyncio.current_task()
+                if me is None or me.cancelling():
+                    raise
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        self._raise_fault()
         if isinstance(self.state, receiver.Closed | sender.Closed):
             return self.state.outcome
         if isinstance(self.trouble, ReplayError):
@@ -335,7 +350,7 @@ class LiveSession(Generic[S, E]):
 
     def _wake(self) -> None:
         self._changed.set()
-        self._changed = asyncio.Event()
+        self._changed.clear()
 
 
 LiveReceiver: TypeAlias = LiveSession[ReceiverSession, ReceiverEvent]

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
 from dovetail.runtime.chain_watch import ChainWatch
+from dovetail.runtime.wakeup import any_done
 
 T = TypeVar("T")
 Ask: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
@@ -34,16 +35,15 @@ async def attended_until(ask: Ask[T], watch: ChainWatch, other: asyncio.Future[N
         return None
     asking = asyncio.ensure_future(ask())
     try:
-        done, _ = await asyncio.wait(
-            (asking, watch.news.coming(), other), return_when=asyncio.FIRST_COMPLETED
-        )
+        await any_done(asking, watch.news.coming(), other)
+        answered, over = asking.done(), other.done()
     finally:
         if not asking.done():
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-    if asking in done:
+    if answered:
         return asking.result()
-    if other in done:
+    if over:
         other.result()
     return None
 

@@ -156,15 +156,11 @@ class HttpTransport:
             raise TransportError(f"{ONION} Set `tor`, such as {USUAL}, to go there.", at="tor")
         return self._onions
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
-        async with self._turns.turn():
-            pools = [
-                pool for pool in (self._direct, self._onions) if pool is not None and pool.idle
-            ]
-            if pools and self._turns.overfull(sum(pool.idle for pool in pools)):
-                await pools[0].drop_one()
-            yield
+    async def _make_room(self) -> None:
+        """Close an idle connection, where there are too many with it."""
+        pools = [pool for pool in (self._direct, self._onions) if pool is not None and pool.idle]
+        if pools and self._turns.overfull(sum(pool.idle for pool in pools)):
+            await pools[0].drop_one()
 
     def _timeouts(self, url: str) -> dict[str, float]:
         # After connecting, one limit holds for all the rest: see `_ask`.
@@ -197,8 +193,10 @@ class HttpTransport:
     ) -> Reply:
         whole = self._patience + call.timeouts["connect"]
         try:
-            async with self._turn(), asyncio.timeout(whole), opening as response:
-                return Reply(response.status, await _read(response, limit))
+            async with self._turns:
+                await self._make_room()
+                async with asyncio.timeout(whole), opening as response:
+                    return Reply(response.status, await _read(response, limit))
         except (TimeoutError, httpcore2.TimeoutException) as error:
             raise TransportError(
                 "The server did not answer in time: wait, or name another."

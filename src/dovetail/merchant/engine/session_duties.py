@@ -35,11 +35,16 @@ class SessionDuties:
     async def run(self, name: str) -> None:
         """Take a session's steps until it is closed; one that is gone is over."""
         session_id = parse_id(name)
-        row = await self._parts.database.aread(lambda c: rows.invoice_of_session(c, session_id))
-        if row is None:
+        found = await self._find(session_id)
+        if found is None:
             return
-        with about(session=session_id, invoice=row.id), suppress(SessionNotFound):
-            await self._runner(row).run(session_id)
+        with about(session=session_id, invoice=found[0]), suppress(SessionNotFound):
+            await found[1].run(session_id)
+
+    async def _find(self, session_id: SessionId) -> tuple[UUID, SessionRunner] | None:
+        """The invoice's id alone, as its row would stay in memory while its session waits."""
+        row = await self._parts.database.aread(lambda c: rows.invoice_of_session(c, session_id))
+        return None if row is None else (row.id, self._runner(row))
 
     async def watch_requests(self, every: float) -> None:
         """Close the sessions under way here that people ask to end, until cancelled."""

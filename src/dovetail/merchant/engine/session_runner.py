@@ -47,7 +47,7 @@ class SessionRunner:
         live = self._sessions.follow(session_id)
         self._running[session_id] = live
         try:
-            await live.wait_closed()
+            await live.see_through()
         except ReplayError as error:
             logger.warning("Session %s cannot be read: %s", session_id, error)
             await asyncio.sleep(_UNREADABLE)
