@@ -1,8 +1,8 @@
 """Plain HTTP/1.1 connections: one for each request under way, and kept for a moment after it.
 
 The cost of a request does not grow with the number of requests under way, as thousands of
-mailboxes are polled at once. So this uses single connections of httpcore2 and not its pool,
-which looks through all connections for each request.
+mailboxes are polled at once. So this dials by itself and uses httpcore2's HTTP/1.1 alone, and not
+its pool, which looks through all connections for each request.
 """
 
 import asyncio
@@ -126,7 +126,7 @@ class Connections:
             content=call.content,
             extensions={"timeout": call.timeouts},
         )
-        connection = await self._connection(url.origin)
+        connection = await self._connection(url.origin, call.timeouts.get("connect"))
         try:
             response = await connection.handle_async_request(request)
             try:
@@ -150,22 +150,30 @@ class Connections:
             self._sweeping.cancel()
         await self._drop(self._clock())
 
-    async def _connection(self, origin: httpcore2.Origin) -> httpcore2.AsyncHTTPConnection:
+    async def _connection(
+        self, origin: httpcore2.Origin, patience: float | None
+    ) -> httpcore2.AsyncHTTP11Connection:
         idle = self._idle.get(_server(origin))
         while idle:
             connection = idle.pop().connection
             if not connection.has_expired():
                 return connection
             await connection.aclose()
-        return httpcore2.AsyncHTTPConnection(
-            origin,
-            ssl_context=self._trust,
-            keepalive_expiry=IDLE,
-            network_backend=self._backend,
-        )
+        stream = await self._dial(origin, patience)
+        return httpcore2.AsyncHTTP11Connection(origin, stream, keepalive_expiry=IDLE)
+
+    async def _dial(
+        self, origin: httpcore2.Origin, patience: float | None
+    ) -> httpcore2.AsyncNetworkStream:
+        host = origin.host.decode("ascii")
+        stream = await self._backend.connect_tcp(host, origin.port, patience)
+        if origin.scheme == b"https":
+            self._trust.set_alpn_protocols(["http/1.1"])
+            stream = await stream.start_tls(self._trust, host, patience)
+        return stream
 
     async def _give_back(
-        self, origin: httpcore2.Origin, connection: httpcore2.AsyncHTTPConnection
+        self, origin: httpcore2.Origin, connection: httpcore2.AsyncHTTP11Connection
     ) -> None:
         if not connection.is_idle() or connection.is_closed():
             await connection.aclose()
@@ -215,7 +223,7 @@ class _Unhurried(httpcore2.AsyncNetworkBackend):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    connection: httpcore2.AsyncHTTPConnection
+    connection: httpcore2.AsyncHTTP11Connection
     since: float
 
 

@@ -12,7 +12,10 @@ from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import StoreUnavailable
 from dovetail.merchant.data import record
 from dovetail.merchant.data.database import Database
+from dovetail.merchant.engine import session_duties
 from dovetail.merchant.engine.engine import Engine
+from dovetail.stores.ports import SessionId
+from dovetail.testing.store_samples import started
 from dovetail.wallets.bdk.keys import public
 
 
@@ -109,6 +112,17 @@ async def test_a_database_that_is_away_for_a_moment_ends_no_look_for_duties(
         for each in looking:
             each.cancel()
         await asyncio.gather(*looking, return_exceptions=True)
+
+
+async def test_only_sessions_that_are_new_or_grew_are_ensured_again(world, database) -> None:
+    async with open_till(world, database, works=False) as till:
+        engine, heads = Engine(till.parts, _nothing), dict[SessionId, int]()
+        first = session_duties.name_of(started(database.sessions).session_id)
+        assert {first, "upkeep"} <= set(engine._wanted(heads))
+        assert first not in engine._wanted(heads)
+        second = session_duties.name_of(started(database.sessions).session_id)
+        wanted = engine._wanted(heads)
+        assert [each for each in wanted if each.startswith("session:")] == [second]
 
 
 async def _nothing(_: str) -> None:
