@@ -24,7 +24,7 @@ def _shown(found: re.Match[str]) -> str:
 
 def _served() -> set[str]:
     others = Router("/", route_handlers=[modal.serve_script, consent.show_consent])
-    app = Litestar([*mount().routers, others], openapi_config=None)
+    app = Litestar([mount().router, others], openapi_config=None)
     return {
         f"{method} {_PLACE.sub(_shown, route.path_format.removeprefix(PATH))}"
         for route in app.routes

@@ -1,5 +1,6 @@
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,19 @@ def test_of_two_who_make_a_database_the_first_counts(tmp_path: Path) -> None:
     make_whole(path, late)
     assert path.read_bytes() == b"made by another process"
     assert names(tmp_path) == ["new.db"]
+
+
+def test_the_next_database_of_a_process_is_like_the_first_and_apart_from_it(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    make_whole(first, with_a_table)
+    with closing(sqlite3.connect(first)) as connection, connection:
+        connection.execute("INSERT INTO t DEFAULT VALUES")
+    make_whole(second, with_a_table)
+    assert stat.S_IMODE(second.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(second)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    assert sorted(names(tmp_path)) == ["first.db", "second.db"]
 
 
 def test_a_database_is_made_where_files_have_one_name_only(

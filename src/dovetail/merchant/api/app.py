@@ -1,6 +1,8 @@
 """The API as an ASGI application."""
 
 from collections.abc import Sequence
+from copy import copy
+from functools import cache
 from typing import Any, cast
 
 from dovetail.extras import brought_by
@@ -21,7 +23,7 @@ from dovetail.merchant.api.door import App, Door
 from dovetail.merchant.api.event_feed import EventFeed
 from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
-from dovetail.merchant.api.mounts import Mount, as_problem, handlers
+from dovetail.merchant.api.mounts import HANDLERS, MOUNTS, Mount, as_problem
 from dovetail.merchant.api.routes import invoices, refunds, shop
 from dovetail.merchant.api.routes.common import ApiRequest
 from dovetail.merchant.api.site import Site
@@ -41,6 +43,9 @@ ROUTERS = (invoices.ROUTER, refunds.ROUTER, shop.ROUTER)
 async def document(request: ApiRequest) -> Response[bytes]:
     """The OpenAPI document of this API, which needs no key."""
     return Response(request.app.state.document, media_type=MediaType.JSON)
+
+
+_ROUTER = Router(PATH, route_handlers=[document, *ROUTERS])
 
 
 def make_app(
@@ -63,34 +68,23 @@ def make_app(
     limited = limits or Limits()
     addresses = Buckets(limited.address)
     healthy, site = health or Health(parts), Site(public)
-    own = Router(PATH, route_handlers=[document, *ROUTERS])
-    served = (*mounts, Mount(routers=(own,), has=lambda _: True, refusal=as_problem))
-    api = Litestar(
-        route_handlers=[router for each in served for router in each.routers],
-        exception_handlers=handlers(served),
-        openapi_config=None,
-        state=State(
-            {
-                "parts": parts,
-                "invoices": Invoices(parts),
-                "feed": feed or EventFeed(parts.database, limited),
-                "access": Keys(parts.database, limited, addresses),
-                "embedded_by": limited.embedded_by,
-                "site": site,
-                "health": healthy,
-            }
-        ),
-        logging_config=None,
-        on_app_init=[_without_multipart],
-        before_send=[_tell_methods],
-        request_max_body_size=limited.body_bytes,
+    served = (*mounts, Mount(router=_ROUTER, has=lambda _: True, refusal=as_problem))
+    routed = _routed(tuple(each.router for each in served), limited.body_bytes)
+    api = copy(routed)  # with a state of its own
+    api.state = State(
+        {
+            **routed.state.dict(),
+            **{name: value for each in mounts for name, value in each.state.items()},
+            MOUNTS: served,
+            "parts": parts,
+            "invoices": Invoices(parts),
+            "feed": feed or EventFeed(parts.database, limited),
+            "access": Keys(parts.database, limited, addresses),
+            "embedded_by": limited.embedded_by,
+            "site": site,
+            "health": healthy,
+        }
     )
-    api.state.methods = {
-        each.path_format: ", ".join(sorted(each.methods))
-        for each in api.routes
-        if isinstance(each, HTTPRoute)
-    }
-    api.state.document = msgspec.json.encode(openapi.document(api))
     return Door(
         cast("App", api),
         limits=limited,
@@ -101,6 +95,27 @@ def make_app(
         answered=None if metrics is None else metrics.answered,
         mounts=served,
     )
+
+
+@cache
+def _routed(routers: tuple[Router, ...], body_bytes: int) -> Litestar:
+    """An application of these routes, which no shop has yet: making one takes long."""
+    routed = Litestar(
+        route_handlers=routers,
+        exception_handlers=HANDLERS,
+        openapi_config=None,
+        logging_config=None,
+        on_app_init=[_without_multipart],
+        before_send=[_tell_methods],
+        request_max_body_size=body_bytes,
+    )
+    routed.state.methods = {
+        each.path_format: ", ".join(sorted(each.methods))
+        for each in routed.routes
+        if isinstance(each, HTTPRoute)
+    }
+    routed.state.document = msgspec.json.encode(openapi.document(routed))
+    return routed
 
 
 async def _tell_methods(message: Message, scope: Scope) -> None:

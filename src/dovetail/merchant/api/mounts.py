@@ -1,7 +1,7 @@
 """The interfaces of the server: each has its paths, its kind of bodies, and words for refusals."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import UUID
 
@@ -15,6 +15,9 @@ from dovetail.serving.responses import Headers, Response
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
 
+MOUNTS = "mounts"
+"""Where the state of an application has its interfaces."""
+
 Refusal = Callable[[Scope, Refused], Response]
 """The answer to a request that is refused, before any route or by one."""
 
@@ -23,7 +26,10 @@ Refusal = Callable[[Scope, Refused], Response]
 class Mount:
     """One interface; of several that have a path the first one serves it."""
 
-    routers: tuple[Router, ...]
+    router: Router
+    """Its routes, the same for every shop."""
+    state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What its routes find in the state of the application."""
     has: Callable[[str], bool]
     """Whether a path is under it."""
     refusal: Refusal
@@ -36,16 +42,17 @@ def mount_at(mounts: Sequence[Mount], path: str) -> Mount:
     return next(each for each in mounts if each.has(path))
 
 
-def handlers(mounts: Sequence[Mount]) -> dict[int | type[Exception], Any]:
-    """Return the exception handlers of an application with these interfaces."""
+def answer_to(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
+    """Return what the interface of a request says to an error."""
+    scope = cast("Scope", request.scope)
+    mounts: Sequence[Mount] = request.app.state[MOUNTS]
+    told = mount_at(mounts, scope["path"]).refusal(scope, refusal_of(error))
+    headers = {name.decode(): value.decode() for name, value in told.headers}
+    return Answer(told.body, status_code=told.status, headers=headers)
 
-    def answer_to(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
-        scope = cast("Scope", request.scope)
-        told = mount_at(mounts, scope["path"]).refusal(scope, refusal_of(error))
-        headers = {name.decode(): value.decode() for name, value in told.headers}
-        return Answer(told.body, status_code=told.status, headers=headers)
 
-    return dict.fromkeys(HANDLED, answer_to)
+HANDLERS: dict[int | type[Exception], Any] = dict.fromkeys(HANDLED, answer_to)
+"""The exception handlers of an application that has `MOUNTS`."""
 
 
 def refused_with(refused: Refused, media_type: str, body: bytes, headers: Headers = ()) -> Response:

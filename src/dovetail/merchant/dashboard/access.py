@@ -14,7 +14,7 @@ from litestar.response import Redirect
 
 from dovetail.merchant.api.problems import Kind, Refused
 from dovetail.merchant.api.routes.common import in_thread, site_of
-from dovetail.merchant.dashboard.desk import desk_at
+from dovetail.merchant.dashboard.desk import desk_of
 from dovetail.merchant.data.users import UserRow
 from dovetail.merchant.messages import Role, Scope
 from dovetail.merchant.pages.language import phrase
@@ -112,12 +112,12 @@ class Needs:
     owner: bool = False
     """Whether only an owner gets through."""
 
-    async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    async def __call__(self, connection: AnyConnection, _: BaseRouteHandler) -> None:
         """Raise `NotSignedInError`, `FromElsewhereError` or `Refused` for anybody else."""
         token = connection.cookies.get(cookie_of(connection))
         if token is None and _came_from_elsewhere(connection):
             raise FromElsewhereError
-        signs = desk_at(handler).sign_ins
+        signs = desk_of(connection).sign_ins
         found = None if token is None else await in_thread(lambda: signs.current(token))
         if token is None or found is None:
             raise NotSignedInError

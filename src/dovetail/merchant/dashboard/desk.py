@@ -6,8 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-from litestar import Request
-from litestar.handlers import BaseRouteHandler
+from litestar.connection import ASGIConnection
 
 from dovetail.merchant.api.limits import Buckets, Rate
 from dovetail.merchant.services.health import Health
@@ -35,7 +34,8 @@ CHALLENGES = Rate(burst=30, per_second=1 / 5)
 
 _HASHES = 2
 """Passwords that are checked at the same time: each takes 64 MB for a moment."""
-_DESK = "desk"
+DESK = "desk"
+"""Where the pages find it in the state of the application."""
 
 
 class Gate:
@@ -92,21 +92,8 @@ class Desk:
         """What is done with refunds."""
         return Refunds(self.parts.database, self.parts.clock)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of the routers, in which handlers and guards find it.
 
-        Litestar copies options deeply, and leaves functions as they are.
-        """
-        return {_DESK: lambda: self}
-
-
-def desk_at(handler: BaseRouteHandler) -> Desk:
-    """The desk of a route."""
-    found: Desk = handler.opt[_DESK]()
-    return found
-
-
-def desk_of(request: Request[Any, Any, Any]) -> Desk:
+def desk_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Desk:
     """The desk of a request."""
-    return desk_at(request.route_handler)
+    found: Desk = connection.app.state[DESK]
+    return found

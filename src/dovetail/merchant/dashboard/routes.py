@@ -18,7 +18,7 @@ from dovetail.merchant.dashboard import (
     webhooks,
 )
 from dovetail.merchant.dashboard.access import CONSENT, PATH
-from dovetail.merchant.dashboard.desk import Desk
+from dovetail.merchant.dashboard.desk import DESK, Desk
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.services.sign_in import SignIns
@@ -39,20 +39,18 @@ PAGES = (
 )
 """All that can be asked for."""
 
+_ROUTER = Router(
+    "/", route_handlers=PAGES, exception_handlers=errors.HANDLERS, include_in_schema=False
+)
+
 
 def mount(parts: Parts, health: Health, *, users: Users | None = None) -> Mount:
     """The dashboard over these parts; `users` checks passwords."""
     known = users or Users(parts.database)
     desk = Desk(parts=parts, health=health, users=known, sign_ins=SignIns(parts.database, known))
-    router = Router(
-        "/",
-        route_handlers=PAGES,
-        exception_handlers=errors.HANDLERS,
-        include_in_schema=False,
-        opt=desk.options,
-    )
     return Mount(
-        routers=(router,),
+        router=_ROUTER,
+        state={DESK: desk},
         has=lambda path: path in (PATH, *CONSENT) or path.startswith(f"{PATH}/"),
         refusal=errors.refusal,
         takes=FORM,

@@ -21,13 +21,14 @@ ROUTES = (
     *refund_routes.ROUTES,
 )
 
+_API = Router("/api/v1", route_handlers=ROUTES)
+_ROUTER = Router(PATH, route_handlers=[_API, server_routes.checkout], include_in_schema=False)
+
 
 def mount() -> Mount:
     """The Greenfield API as a part of the shop's server; it is in no OpenAPI document of ours."""
-    api = Router("/api/v1", route_handlers=ROUTES)
-    router = Router(PATH, route_handlers=[api, server_routes.checkout], include_in_schema=False)
     return Mount(
-        routers=(router,),
+        router=_ROUTER,
         has=lambda path: path == PATH or path.startswith(f"{PATH}/"),
         refusal=refusal,
     )

@@ -19,17 +19,16 @@ PAGES = (
 )
 """All that can be asked for."""
 
+_ROUTER = Router("/", route_handlers=PAGES, include_in_schema=False)
 _PREFIXES = ("/i/", "/claims/", sale.PATH, assets.PATH)
 
 
 def mount(limits: Limits) -> Mount:
     """The pages; nobody shows them in a frame, but for the checkout where it is opened for that."""
     headers = headers_of(())
-    router = Router(
-        "/", route_handlers=PAGES, include_in_schema=False, opt=sale.Gate(limits).options
-    )
     return Mount(
-        routers=(router,),
+        router=_ROUTER,
+        state={sale.GATE: sale.Gate(limits)},
         has=lambda path: path.startswith(_PREFIXES) or path in modal.SCRIPT,
         refusal=lambda scope, refused: errors.refusal(scope, refused, headers),
         takes=FORM,

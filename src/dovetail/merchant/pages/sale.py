@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
 
 from litestar import Response, get, post
 from litestar.enums import MediaType
@@ -40,7 +39,8 @@ from dovetail.merchant.services.rates import RateUnavailable
 from dovetail.merchant.services.sales import SaleMade, Sales
 
 PATH = "/pos/"
-_GATE = "gate"
+GATE = "gate"
+"""Where the pages find their gate in the state of the application."""
 _RANDOM = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 _BYTES = 16
 _MOST_FIELDS = 100
@@ -71,11 +71,6 @@ class Gate:
         """Nobody has bought anything yet."""
         self._clients = Buckets(limits.sales)
         self._points = Buckets(limits.sales_of_one)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of the router, in which its handlers find the gate."""
-        return {_GATE: lambda: self}
 
     def count(self, request: ApiRequest, row: PointRow) -> None:
         """Count a sale; raises `Refused` for one too many of a network, or of a point of sale."""
@@ -157,7 +152,7 @@ def sale_path(row: PointRow) -> str:
 
 def gate_of(request: ApiRequest) -> Gate:
     """The gate of the pages."""
-    found: Gate = request.route_handler.opt[_GATE]()
+    found: Gate = request.app.state[GATE]
     return found
 
 

@@ -85,6 +85,10 @@ def examine(engine: Engine, path: Path, vital: Collection[str]) -> None:
                 raise StoreUnavailable(f"{_name(engine)} {_NAMED['malformed']}.")
 
 
+_MADE: dict[Callable[[Connection], None], bytes] = {}
+"""The databases without rows that this process has made, by what prepared them."""
+
+
 def make_whole(path: Path, prepare: Callable[[Connection], None]) -> None:
     """Create the database at `path` if missing; a crash never leaves an empty one.
 
@@ -109,12 +113,11 @@ def _make(path: Path, prepare: Callable[[Connection], None]) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     try:
         draft.unlink(missing_ok=True)
-        engine = open_engine(draft)
-        try:
-            with translated(engine), engine.begin() as connection:
-                prepare(connection)
-        finally:
-            engine.dispose()
+        if prepare in _MADE:
+            _copy(_MADE[prepare], draft)
+        else:
+            _prepare(draft, prepare)
+            _MADE[prepare] = draft.read_bytes()
         _publish(draft, path)
     except OSError as error:
         raise _not_made(path, error) from error
@@ -122,6 +125,23 @@ def _make(path: Path, prepare: Callable[[Connection], None]) -> None:
         for leftover in (draft, *(Path(f"{draft}{end}") for end in ("-wal", "-shm"))):
             with suppress(OSError):
                 leftover.unlink(missing_ok=True)
+
+
+def _prepare(draft: Path, prepare: Callable[[Connection], None]) -> None:
+    engine = open_engine(draft)
+    try:
+        with translated(engine), engine.begin() as connection:
+            prepare(connection)
+    finally:
+        engine.dispose()
+
+
+def _copy(made: bytes, draft: Path) -> None:
+    _create_private(draft)
+    with draft.open("wb") as file:
+        file.write(made)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _publish(draft: Path, path: Path) -> None:
