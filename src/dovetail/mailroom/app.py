@@ -246,7 +246,7 @@ class Mailroom:
                 return await self._gateway.relay(scope, receive)
             return _only_get(method, self._gateway.describe(scope["query_string"]), "POST")
         if self._gateway is not None and path == KEYS_PATH:
-            return _only_get(method, self._gateway.describe(b""))
+            return _only_get(method, self._gateway.describe_keys(scope["query_string"]))
         if self._relay is not None and _FORWARD.match(path):
             if method == "POST":
                 return await self._relay.forward(scope, receive)

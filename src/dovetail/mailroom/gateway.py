@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import re
 from http import HTTPStatus
 
 from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
@@ -28,6 +29,7 @@ from dovetail.protocol.requests import (
 from dovetail.serving.asgi import (
     Receive,
     Scope,
+    caught,
     disconnected,
     header,
     media_type,
@@ -50,9 +52,15 @@ BIP77_PURPOSE = b"BIP77 454403bb-9f7b-4385-b31f-acd2dae20b7e"
 KEYS_GOOD_FOR = 86_400
 """Seconds for which a cache may keep the key: much less than a key stays valid."""
 
-# BIP 77 describes the u16 as a length, but peers read it as a count; this writes a count.
-_PURPOSES = b"\x00\x01" + bytes((len(BIP77_PURPOSE),)) + BIP77_PURPOSE
+STANDARD = b"standard"
+"""The name in a query that asks for the form of the standard instead of the one peers read."""
+
+_NAMED = bytes((len(BIP77_PURPOSE),)) + BIP77_PURPOSE
+_PURPOSES = b"\x00\x01" + _NAMED  # peers read the u16 as a count
+_STANDARD_PURPOSES = len(_NAMED).to_bytes(2) + _NAMED  # BIP 77, as in a TLS ALPN list: a length
 _PADDED_RESPONSE_SIZE = OHTTP_MESSAGE_SIZE - RESPONSE_OVERHEAD
+_FAULT = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The mailroom failed; try again.")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 _log = logging.getLogger(__name__)
 
@@ -78,11 +86,22 @@ class Gateway:
         """Seconds for a client to send a request; it may change."""
 
     def describe(self, query: bytes) -> Response:
-        """Return the key configuration, or the allowed purposes if the query asks for them."""
-        names = {part.partition(b"=")[0] for part in query.split(b"&")}
-        if b"allowed_purposes" in names:
-            return cached(typed(PURPOSES_TYPE, _PURPOSES), KEYS_GOOD_FOR)
-        return cached(typed(KEYS_TYPE, self._keys.served), KEYS_GOOD_FOR)
+        """Return the key configuration, or the allowed purposes if the query asks for them.
+
+        Each is in the form that peers read, or in its standard's if the query asks for `STANDARD`.
+        """
+        names = _names(query)
+        if b"allowed_purposes" not in names:
+            return self.describe_keys(query)
+        purposes = _STANDARD_PURPOSES if STANDARD in names else _PURPOSES
+        return cached(typed(PURPOSES_TYPE, purposes), KEYS_GOOD_FOR)
+
+    def describe_keys(self, query: bytes) -> Response:
+        """Return the key configuration: bare, or as RFC 9458's list (§3.2) for `STANDARD`."""
+        served = self._keys.served
+        if STANDARD in _names(query):
+            served = len(served).to_bytes(2) + served
+        return cached(typed(KEYS_TYPE, served), KEYS_GOOD_FOR)
 
     async def relay(self, scope: Scope, receive: Receive) -> Response:
         """Answer a POST. Errors before the request is decapsulated are sent in the clear."""
@@ -106,7 +125,9 @@ class Gateway:
                 HTTPStatus.BAD_REQUEST,
                 "The body is not an OHTTP request in BIP 77's suite; send one.",
             )
-        return _seal(context, await self._answer(message, receive, self._clients.of(scope)))
+        answer = self._answer(message, receive, self._clients.of(scope))
+        # Whatever goes wrong from here on is told inside (RFC 9458 §5.2).
+        return _seal(context, await caught(answer, store=out_of_order(), fault=_FAULT))
 
     def _refuse(self, scope: Scope) -> Response | None:
         tag = header(scope, SELF_LOOP_HEADER)
@@ -124,6 +145,10 @@ class Gateway:
     async def _answer(self, message: bytes, receive: Receive, client: Client | None) -> Response:
         try:
             request = BhttpRequest.parse(message)
+            if not _names_a_resource(request):
+                return problem(
+                    HTTPStatus.BAD_REQUEST, "The request names no URL; send its scheme and path."
+                )
             if _expects_to_continue(request):
                 return problem(
                     HTTPStatus.EXPECTATION_FAILED,
@@ -139,6 +164,17 @@ class Gateway:
             return out_of_order()
 
 
+def _names(query: bytes) -> set[bytes]:
+    return {part.partition(b"=")[0] for part in query.split(b"&")}
+
+
+def _names_a_resource(request: BhttpRequest) -> bool:
+    """Whether scheme and path are as HTTP/2 asks (RFC 9292 §3.4, RFC 9113 §8.3.1)."""
+    if not _SCHEME.fullmatch(request.scheme):
+        return False
+    return request.path.startswith("/") or (request.method, request.path) == ("OPTIONS", "*")
+
+
 def _expects_to_continue(request: BhttpRequest) -> bool:
     """Whether the client waits for a 100 (Continue), which OHTTP cannot carry (RFC 9458 §5.1)."""
     return any(
@@ -151,5 +187,6 @@ def _seal(context: ReplyContext, answer: Response) -> Response:
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers
     )
     response = BhttpResponse(answer.status, headers, answer.body)
-    padded = response.serialize(_PADDED_RESPONSE_SIZE)
+    # Zeros, as RFC 9292 asks (§3.8): BIP 77 wants random bytes in requests, for a relay's sake.
+    padded = response.serialize(_PADDED_RESPONSE_SIZE, entropy=bytes)
     return typed(OHTTP_RESPONSE_TYPE, context.seal(padded))
