@@ -42,6 +42,10 @@ _UNSET = {
     "client_header": "none",
     "metrics": "nowhere",
     "public_url": "none",
+    "contact": "none, which the page says",
+    "policy": "none, which the page says",
+    "tls_cert": "none: plain HTTP, behind a proxy with a certificate",
+    "tls_key": "none",
     "max_bytes": "half of the free disk at the start",
     "max_new_mailboxes": "what fills the space in a day",
     "max_new_mailboxes_per_client": "an eighth of that",
@@ -52,6 +56,10 @@ _EXAMPLES: Mapping[str, Any] = {
     "data_dir": "/var/lib/dovetail-mailroom",
     "ca_file": "~/gateways.pem",
     "client_header": "x-forwarded-for",
+    "contact": "operator@example.org",
+    "policy": "https://example.org/mailroom-policy",
+    "tls_cert": "/etc/dovetail/mailroom.pem",
+    "tls_key": "/etc/dovetail/mailroom.key",
     "max_bytes": "20G",
     "blocklists": ["/etc/dovetail/blocked.txt"],
     "metrics": "127.0.0.1:9100",
@@ -110,6 +118,12 @@ _WORDS = {
     "max_lookups_per_client": "The same for one client's network.",
     "max_tunnels": "Tunnels at once.",
     "max_tunnels_per_client": "The same for one client's network.",
+    "contact": "How visitors reach you: an e-mail address, or a URI with https, mailto or tel. It"
+    " is on the page at `/` and in `/.well-known/security.txt`.",
+    "policy": "What you promise to those who use the mailroom, or an https address where that is"
+    " written; for the page at `/`.",
+    "tls_cert": "PEM certificates of the mailroom's own port, its own first.",
+    "tls_key": "The PEM key of that certificate, without a password.",
     "tunnel_ports": "The ports of gateways to which tunnels may lead; with `local` any port.",
 }
 

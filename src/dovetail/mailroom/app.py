@@ -21,6 +21,7 @@ from dovetail.mailroom.gateway import Gateway
 from dovetail.mailroom.gateway_uri import Resolve
 from dovetail.mailroom.keys import KeyRing
 from dovetail.mailroom.kinds import kind_of
+from dovetail.mailroom.landing import Landing
 from dovetail.mailroom.long_polls import LongPolls
 from dovetail.mailroom.mailboxes import Mailboxes
 from dovetail.mailroom.refusal_log import Refusals
@@ -58,7 +59,6 @@ KEYS_PATH = "/ohttp-keys"
 _TAG_BYTES = 32
 _FORWARD = re.compile(r"/https?:/", re.IGNORECASE)
 _FAULT = "The mailroom failed; try again."
-_WELCOME = b"This is a Dovetail mailroom for payjoin (BIP 77).\n"
 _PREFLIGHT = preflight("GET, OPTIONS, POST", (b"access-control-max-age", b"86400"))
 
 _log = logging.getLogger(__name__)
@@ -109,6 +109,7 @@ class Mailroom:
         self._gateway: Gateway | None = None
         self._relay: Relay | None = None
         self._tunnels: Tunnels | None = None
+        self._landing = Landing(settings)
 
     async def __aenter__(self) -> Self:
         """Open the files and start housekeeping.
@@ -254,8 +255,8 @@ class Mailroom:
         if path.startswith(health.PATH):
             versions = [1, 2] if self.settings.v1 else [2]
             return _only_get(method, health.answer(path, self.status, versions))
-        if path == "/":
-            return _only_get(method, typed("text/plain", _WELCOME))
+        if (page := self._landing.at(path, self._clock())) is not None:
+            return _only_get(method, page)
         if self._directory is not None:
             return await self._plaintext(self._directory, scope, receive)
         return not_found()

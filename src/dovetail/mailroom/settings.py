@@ -111,6 +111,14 @@ class MailroomSettings:
     """Where Prometheus asks for metrics; None means nowhere."""
     heartbeat: float = 60 * MINUTE
     """The interval at which a line in the log says that the mailroom runs; 0 means never."""
+    contact: str | None = None
+    """How visitors reach the operator: an e-mail address, or a URI with https, mailto or tel."""
+    policy: str | None = None
+    """What the operator promises, or an https address where that is written."""
+    tls_cert: Path | None = None
+    """PEM certificates of the mailroom's own port, its own first; None speaks plain HTTP."""
+    tls_key: Path | None = None
+    """The PEM key of that certificate, without a password."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
