@@ -21,6 +21,7 @@ FLAGS = {"data_dir", "directory", "relay", "local", "v1", "ca_file"}
 IN_PROSE = {
     *("proxies", "client_header", "housekeeping"),
     *("metrics", "json_log", "heartbeat", "drain_delay", "blocklists", "public_url"),
+    *("contact", "policy", "tls_cert", "tls_key"),
 }
 
 CONSTANTS = {

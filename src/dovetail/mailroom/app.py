@@ -50,7 +50,6 @@ from dovetail.serving.responses import (
     out_of_order,
     preflight,
     problem,
-    typed,
     wrong_method,
 )
 
@@ -158,6 +157,7 @@ class Mailroom:
         self.clients.adopt(proxies=settings.proxies, forwarded=settings.client_header)
         self.clients.blocked = fresh.blocked
         self._watch.heartbeat = settings.heartbeat
+        self._landing = fresh.landing
         if self._gateway is not None:
             self._gateway.read_timeout = settings.read_timeout
         if self._relay is not None and self._tunnels is not None:

@@ -3,6 +3,7 @@
 import ssl
 from dataclasses import dataclass, fields, replace
 
+from dovetail.mailroom.landing import Landing
 from dovetail.mailroom.relay import trust
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.serving.blocklist import Blocklist
@@ -13,6 +14,7 @@ RESTART = frozenset(
         *("data_dir", "directory", "relay", "local", "v1", "ttl", "longest_session", "wait"),
         *("max_writes", "max_waits", "max_waits_per_client", "max_waits_per_mailbox"),
         *("max_v1_waits", "max_v1_waits_per_client", "metrics", "json_log"),
+        *("tls_cert", "tls_key"),
     }
 )
 """Settings that hold until the mailroom is restarted."""
@@ -26,6 +28,8 @@ class Fresh:
     blocked: Blocklist
     trusted: ssl.SSLContext
     """The certificates that the relay trusts."""
+    landing: Landing
+    """What visitors are shown."""
     later: tuple[str, ...] = ()
     """The settings that were changed and need a restart; `settings` has their former values."""
 
@@ -39,7 +43,7 @@ def prepare(running: MailroomSettings, wanted: MailroomSettings) -> Fresh:
     )
     settings = replace(wanted, **{name: getattr(running, name) for name in later})
     Clients(proxies=settings.proxies, forwarded=settings.client_header)
-    return Fresh(settings, blocked_by(settings), trust(settings.ca_file), later)
+    return Fresh(settings, blocked_by(settings), trust(settings.ca_file), Landing(settings), later)
 
 
 def blocked_by(settings: MailroomSettings) -> Blocklist:

@@ -25,6 +25,7 @@ from dovetail.mailroom.machine import Machine, shortfalls
 from dovetail.mailroom.operator_answers import answers_of
 from dovetail.mailroom.reloading import blocked_by, prepare
 from dovetail.mailroom.settings import MailroomSettings
+from dovetail.serving.certificate import Certificate
 from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.logs import STDERR, JsonLines, logging_to
 from dovetail.serving.sockets import bind, url_of
@@ -74,6 +75,7 @@ class MailroomServer:
                 mailroom = Mailroom(settings)
             self.mailroom = mailroom
             self.host = host
+            self._certificate = _certificate(mailroom.settings)
             listener = opened.enter_context(bind(host, port))
             self.port: int = listener.getsockname()[1]
             self.metrics_url: str | None = None
@@ -94,7 +96,8 @@ class MailroomServer:
     @property
     def url(self) -> str:
         """The URL of relay and directory, without a slash at the end."""
-        return url_of(self.host, self.port)
+        scheme = "http" if self._certificate is None else "https"
+        return url_of(self.host, self.port, scheme=scheme)
 
     def close(self) -> None:
         """End long polls, finish running requests and close; a second call does nothing."""
@@ -152,11 +155,15 @@ class MailroomServer:
             running = self.mailroom.settings
             wanted = running if self._read is None else await asyncio.to_thread(self._read)
             fresh = await asyncio.to_thread(prepare, running, wanted)
+            certificate = self._certificate
+            tls = None if certificate is None else await asyncio.to_thread(certificate.read)
             self.mailroom.adopt(fresh)
         except DovetailError as error:
             words = f"Nothing was changed, as the new settings are wrong: {error}"
             _log.error("%s", words)
             return words
+        if certificate is not None and tls is not None:
+            certificate.use(tls)
         if self._limiter is not None:
             self._limiter.adopt(**_limits(fresh.settings))
             self._limiter.expel()
@@ -172,6 +179,7 @@ class MailroomServer:
         limiter = self._limiter = ConnectionLimiter(
             clients=self.mailroom.clients,
             tunnels=lambda: self.mailroom.tunnels,
+            tls=None if self._certificate is None else self._certificate.context,
             **_limits(settings),
         )
         limiter.refused = self.mailroom.counts.refused
@@ -315,3 +323,10 @@ def _limits(settings: MailroomSettings) -> dict[str, Any]:
         "seconds": settings.read_timeout,
         "keep_alive": settings.keep_alive,
     }
+
+
+def _certificate(settings: MailroomSettings) -> Certificate | None:
+    chain, key = settings.tls_cert, settings.tls_key
+    if chain is None or key is None:
+        return None
+    return Certificate(chain, key, names=("tls_cert", "tls_key"))

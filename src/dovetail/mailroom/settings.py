@@ -126,6 +126,8 @@ class MailroomSettings:
             least = 0 if field.name in MAY_BE_NONE else None
             if type(value) in (int, float) and not (value > 0 or value == least):
                 raise ConfigurationError(f"`{field.name}` must be greater than 0: raise it.")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ConfigurationError("`tls_cert` and `tls_key` belong together: set both or none.")
         if not (self.directory or self.relay):
             raise ConfigurationError("A mailroom must be a directory, a relay or both: choose.")
 

@@ -24,14 +24,16 @@ class Handshake(asyncio.Protocol):
         self._limiter = limiter
         self._context = context
         self._connection = connection
+        self._hello = bytearray()
         self._early = bytearray()
+        self._agrees = False
         self.peer: str | None = None
         """The IP address of the other side."""
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._agreeing: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio. Nothing is read before TLS reads it."""
+        """See asyncio."""
         self._transport = cast("asyncio.Transport", transport)
         address = address_of(transport.get_extra_info("peername"))
         self.peer = None if address is None else address[0]
@@ -42,8 +44,11 @@ class Handshake(asyncio.Protocol):
         self._agreeing = asyncio.get_running_loop().create_task(self._agree())
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio: bytes that came together with the end of the handshake."""
-        self._early += data
+        """See asyncio: bytes that came before TLS reads, or with the end of the handshake."""
+        if self._agrees:
+            self._early += data
+        else:  # uvloop reads although reading was paused
+            self._hello += data
 
     def shutdown(self) -> None:
         """Hang up: there is no request yet."""
@@ -56,8 +61,9 @@ class Handshake(asyncio.Protocol):
 
     async def _agree(self) -> None:
         agreed = None
-        try:
-            agreed = await asyncio.get_running_loop().start_tls(
+        loop = asyncio.get_running_loop()
+        starting = loop.create_task(
+            loop.start_tls(
                 self._transport,
                 self,
                 self._context,
@@ -65,14 +71,31 @@ class Handshake(asyncio.Protocol):
                 ssl_handshake_timeout=self._limiter.seconds,
                 ssl_shutdown_timeout=CLOSE_SECONDS,
             )
+        )
+        try:
+            await asyncio.sleep(0)  # until TLS reads the transport
+            loop.call_soon(self._hand_in)
+            agreed = await starting
         except OSError:  # no TLS, a timeout, or the client has gone
             pass
         finally:
+            starting.cancel()
             if agreed is None or agreed.is_closing():
                 self._limiter.leave(self)
                 self._transport.abort()
             else:
                 self._hand_over(agreed)
+
+    def _hand_in(self) -> None:
+        """Give TLS the bytes that came before it was there."""
+        self._agrees = True
+        tls = cast("asyncio.BufferedProtocol", self._transport.get_protocol())
+        while self._hello and not self._transport.is_closing():
+            room = memoryview(tls.get_buffer(len(self._hello)))
+            size = min(len(room), len(self._hello))
+            room[:size] = self._hello[:size]
+            del self._hello[:size]
+            tls.buffer_updated(size)
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
         self._limiter.pass_on(self, self._connection)

@@ -66,6 +66,18 @@ def mailroom() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="PEM certificates the relay trusts instead of the system's.",
 )
+@click.option(
+    "--tls-cert",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="PEM certificates of this server, its own first; it speaks https then.",
+)
+@click.option(
+    "--tls-key",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The PEM key of that certificate.",
+)
 @click.option("--ttl", type=Duration(), help="How long a message is kept; 7d unless given.")
 @click.option(
     "--metrics",
