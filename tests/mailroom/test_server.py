@@ -198,7 +198,7 @@ def test_a_folder_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
 
 def test_an_ipv6_host_stands_in_brackets() -> None:
     server = object.__new__(MailroomServer)
-    server.host, server.port = "::1", 8080
+    server.host, server.port, server._certificate = "::1", 8080, None
     assert server.url == "http://[::1]:8080"
 
 

@@ -25,6 +25,7 @@ from dovetail.mailroom.machine import Machine, shortfalls
 from dovetail.mailroom.operator_answers import answers_of
 from dovetail.mailroom.reloading import blocked_by, prepare
 from dovetail.mailroom.settings import MailroomSettings
+from dovetail.serving.activation import inherited_listener
 from dovetail.serving.certificate import Certificate
 from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.logs import STDERR, JsonLines, logging_to
@@ -59,8 +60,9 @@ class MailroomServer:
         mailroom: Mailroom | None = None,
         answers: bool = False,
         reload: Callable[[], MailroomSettings] | None = None,
+        listener: socket.socket | None = None,
     ) -> None:
-        """`mailroom` replaces the one made from the settings.
+        """`mailroom` replaces the one made from the settings, `listener` host and port.
 
         With `answers` it answers its operator at a socket in the data folder. `reload` returns the
         settings to go on with when it is asked to; otherwise only files are read anew.
@@ -76,7 +78,10 @@ class MailroomServer:
             self.mailroom = mailroom
             self.host = host
             self._certificate = _certificate(mailroom.settings)
-            listener = opened.enter_context(bind(host, port))
+            if listener is None:
+                listener = opened.enter_context(bind(host, port))
+            else:
+                opened.enter_context(listener)
             self.port: int = listener.getsockname()[1]
             self.metrics_url: str | None = None
             self._loop: asyncio.AbstractEventLoop | None = None
@@ -274,7 +279,8 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end long polls and finish running requests.
 
-    Call it in the main thread; `ready` gets the URL when the server listens. At SIGHUP the mailroom
+    A socket that the service manager has passed replaces host and port. Call it in the main
+    thread; `ready` gets the URL when the server listens. At SIGHUP the mailroom
     goes on with the settings that `reload` returns; without that only certificates and blocklists
     are read anew. Raises the same errors as `MailroomServer`.
     """
@@ -294,7 +300,12 @@ def serve(
         allow_many_files(settings.max_connections, beside=settings.files_beside)
         for each in shortfalls(settings, Machine.look(settings.data_dir)):
             _log.warning("%s", each)
-        with MailroomServer(settings, host=host, port=port, answers=True, reload=reload) as server:
+        listener = inherited_listener()
+        if listener is not None:
+            host = listener.getsockname()[0]
+        with MailroomServer(
+            settings, host=host, port=port, listener=listener, answers=True, reload=reload
+        ) as server:
             serving.append(server)
             if ready is not None:
                 ready(server.url)
