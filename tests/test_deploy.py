@@ -98,7 +98,8 @@ def test_only_the_signer_is_without_a_network_and_all_are_users_of_their_own() -
 
 
 def test_the_commands_and_variables_of_the_files_exist() -> None:
-    texts = [path.read_text() for path in DEPLOY.iterdir()]
+    files = [path for path in DEPLOY.iterdir() if path.is_file()]
+    texts = [path.read_text() for path in files]
     commands = [
         line.partition("bin/dovetail ")[2].split()
         for text in texts
@@ -106,7 +107,7 @@ def test_the_commands_and_variables_of_the_files_exist() -> None:
         if line.startswith("ExecStart=")
     ]
     last = json.loads(
-        texts[[path.name for path in DEPLOY.iterdir()].index("Containerfile")]
+        texts[[path.name for path in files].index("Containerfile")]
         .splitlines()[-1]
         .removeprefix("CMD ")
     )
