@@ -73,10 +73,11 @@ class Handshake(asyncio.Protocol):
             )
         )
         try:
-            await asyncio.sleep(0)  # until TLS reads the transport
+            while self._transport.get_protocol() is self and not starting.done():
+                await asyncio.sleep(0)  # until TLS reads the transport
             loop.call_soon(self._hand_in)
             agreed = await starting
-        except OSError:  # no TLS, a timeout, or the client has gone
+        except (OSError, RuntimeError):  # no TLS, a timeout, or the client has gone
             pass
         finally:
             starting.cancel()
@@ -89,7 +90,10 @@ class Handshake(asyncio.Protocol):
     def _hand_in(self) -> None:
         """Give TLS the bytes that came before it was there."""
         self._agrees = True
-        tls = cast("asyncio.BufferedProtocol", self._transport.get_protocol())
+        protocol = self._transport.get_protocol()
+        if protocol is self:  # it could not begin
+            return
+        tls = cast("asyncio.BufferedProtocol", protocol)
         while self._hello and not self._transport.is_closing():
             room = memoryview(tls.get_buffer(len(self._hello)))
             size = min(len(room), len(self._hello))
