@@ -73,8 +73,9 @@ class Handshake(asyncio.Protocol):
             )
         )
         try:
-            while self._transport.get_protocol() is self and not starting.done():
-                await asyncio.sleep(0)  # until TLS reads the transport
+            # Until TLS reads the transport.
+            while self._transport.get_protocol() is self and not starting.done():  # noqa: ASYNC110
+                await asyncio.sleep(0)
             loop.call_soon(self._hand_in)
             agreed = await starting
         except (OSError, RuntimeError):  # no TLS, a timeout, or the client has gone
