@@ -197,6 +197,7 @@ async def test_keys_come_through_a_websocket_with_tls_inside(
                     incoming.write(await asyncio.wait_for(socket.recv(decode=False), 5))
 
         await step(tls.do_handshake)
+        await socket.send(b"")
         tls.write(b"GET /keys HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await step(lambda: tls.read(1000))).startswith(b"HTTP/1.1 200")
     assert gateway.requests[-1].startswith(b"GET /keys")

@@ -168,6 +168,18 @@ async def test_security_txt_has_a_contact_and_runs_out(tmp_path: Path) -> None:
     assert refused.status_code == 405
 
 
+async def test_who_has_a_public_address_names_it(tmp_path: Path) -> None:
+    for number, given in enumerate(("https://room.example/", "http://room.example", None)):
+        settings = quick(tmp_path / str(number), contact="me@example.org", public_url=given)
+        async with in_process(settings) as (_, client):
+            text = (await client.http.get("/.well-known/security.txt")).text
+            page = Reader((await client.http.get("/")).text)
+        told = number == 0
+        line = "Canonical: https://room.example/.well-known/security.txt\n"
+        assert text.endswith(line) == ("Canonical" in text) == told
+        assert ("Address https://room.example " in page.words) == told
+
+
 async def test_without_a_contact_there_is_no_security_txt(tmp_path: Path) -> None:
     """RFC 9116 §2.5.3 allows none without one."""
     async with in_process(quick(tmp_path)) as (_, client):

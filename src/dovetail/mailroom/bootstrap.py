@@ -274,8 +274,11 @@ class _WebSocket:
         self.code = _NORMAL
 
     async def read(self) -> bytes:
-        message = await self._receive()
-        return (message.get("bytes") or b"") if message["type"] == "websocket.receive" else b""
+        while (message := await self._receive())["type"] == "websocket.receive":
+            data = message.get("bytes")
+            if data != b"":  # a message with nothing in it is no end
+                return data or b""
+        return b""
 
     async def write(self, data: bytes) -> None:
         await self._send({"type": "websocket.send", "bytes": data})

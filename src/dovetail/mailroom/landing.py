@@ -52,6 +52,7 @@ class Landing:
     def __init__(self, settings: MailroomSettings) -> None:
         """Raises `ConfigurationError` for a `contact` that is none."""
         self._contact = _contact(settings.contact)
+        self._address = _https(settings.public_url).rstrip("/")
         self._page = self._render(settings, _policy(settings.policy))
 
     def at(self, path: str, now: float) -> Response | None:
@@ -67,6 +68,7 @@ class Landing:
             f"Contact: {self._contact}",
             f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
             "Preferred-Languages: en",
+            *([f"Canonical: {self._address}{SECURITY_PATH}"] if self._address else []),
         )
         text = "".join(f"{line}\n" for line in lines).encode()
         return cached(typed("text/plain; charset=utf-8", text), _PAGE_SECONDS)
@@ -77,6 +79,7 @@ class Landing:
             "Contact": _anchor(self._contact) or "The operator has named no contact.",
             "Policy": policy or "The operator has written none.",
             "Protocol": "BIP 77 and BIP 78" if settings.v1 else "BIP 77",
+            "Address": escape(self._address),
             "Keys": _anchor(GATEWAY_PATH) if settings.directory else "",
             "Messages": f"kept for {_span(settings.ttl)}" if settings.directory else "",
             "Status": _anchor("/health"),
@@ -124,10 +127,15 @@ def _contact(given: str | None) -> str:
     )
 
 
+def _https(given: str | None) -> str:
+    """Return an https address, or nothing for what is none."""
+    text = (given or "").strip()
+    return text if _LINK.fullmatch(text) else ""
+
+
 def _policy(given: str | None) -> str:
     """Return the policy as HTML: a link, or its sentences."""
-    text = (given or "").strip()
-    return _anchor(text) if _LINK.fullmatch(text) else escape(text)
+    return _anchor(_https(given)) or escape((given or "").strip())
 
 
 def _anchor(address: str) -> str:
