@@ -10,6 +10,8 @@ from tests.mailroom.client import quick
 
 from dovetail.mailroom import MailroomServer
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # the browser's
+
 LONG = "https://" + "a-long-name." * 12 + "example.org/policy"
 
 
