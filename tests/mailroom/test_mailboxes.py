@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from tests.mailroom.client import MESSAGE, new_mailbox
 from tests.support.clock import Clock
 from tests.support.waiting import until
@@ -215,8 +215,12 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
 def test_a_file_is_made_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fail(connection: Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE half (done)")
+        connection.exec_driver_sql("no SQL")
+
     with monkeypatch.context() as patch:
-        patch.setattr("dovetail.mailroom.database._SCHEMA", ("CREATE TABLE half (done)", "no SQL"))
+        patch.setattr("dovetail.mailroom.database._prepare", fail)
         with pytest.raises(StoreUnavailable):
             open_mailboxes(tmp_path)
     assert list(tmp_path.iterdir()) == []

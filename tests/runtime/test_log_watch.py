@@ -83,6 +83,30 @@ async def test_what_came_while_a_log_was_read_shows_at_the_next_look(store: Sqli
     assert session.nudges == 1
 
 
+async def test_a_session_that_moves_on_or_is_opened_during_the_look_is_not_nudged(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+):
+    """A nudge ends its poll for nothing."""
+    (session,) = sessions = sessions_in(store, 1)
+    refresh = SqliteStore.refresh_heads
+
+    def meanwhile(store: SqliteStore, heads: dict[SessionId, int]) -> tuple[SessionId, ...]:
+        found = refresh(store, heads)
+        store.receiver(session.session_id).append(Cancelled(), seq=1, closes=False)
+        session.seq = 2
+        sessions.extend(sessions_in(store, 1))
+        return found
+
+    lookout = Lookout(store, lambda: sessions, every=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, "refresh_heads", meanwhile)
+        await lookout.look()
+    assert [each.nudges for each in sessions] == [0, 0]
+    store.receiver(sessions[1].session_id).append(Cancelled(), seq=1, closes=False)
+    await lookout.look()
+    assert [each.nudges for each in sessions] == [0, 1]
+
+
 async def test_a_store_that_is_away_is_looked_at_again(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ):

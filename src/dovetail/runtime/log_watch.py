@@ -64,25 +64,16 @@ class Lookout:
 
     async def look(self) -> None:
         """Check once; raises `StoreUnavailable`."""
-        pulse = await asyncio.to_thread(self._refreshed)
-        if pulse is None:
+        pulse = await asyncio.to_thread(self._store.pulse)  # before the lengths: none is missed
+        if pulse == self._pulse:
             return
-        heads = self._heads
-        self._opened(heads.keys())  # a failure is tried again at the next check
+        known = {session.session_id for session in self._sessions()}
+        await asyncio.to_thread(self._store.refresh_heads, self._heads)
+        self._opened(self._heads.keys())  # a failure is tried again at the next check
         self._pulse = pulse
         for session in self._sessions():
-            if session.seq is None:
+            head = self._heads.get(session.session_id)
+            if session.seq is None or session.session_id not in known:
                 self._pulse = None  # it is being read: what came meanwhile shows at the next check
-            elif heads.get(session.session_id) != session.seq:
+            elif head is None or head > session.seq:
                 session.nudge()
-
-    def _refreshed(self) -> int | None:
-        """The pulse, read before the logs' lengths, so that no write falls between them.
-
-        None where nothing was written.
-        """
-        pulse = self._store.pulse()
-        if pulse == self._pulse:
-            return None
-        self._store.refresh_heads(self._heads)
-        return pulse

@@ -238,7 +238,7 @@ async def test_a_waiting_duty_is_one_task_and_leaves_its_job_to_the_database(url
         await duties.ensure(names)
         await until(lambda: len(duties.running) == len(names))
         assert sum(task.get_name().startswith("work:") for task in asyncio.all_tasks()) == 20
-        assert not [each for each in gc.get_objects() if isinstance(each, Job)]
+        await until(lambda: not any(isinstance(each, Job) for each in gc.get_objects()))
         stop.set()
         await asyncio.wait_for(running, 10)
 
