@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from dovetail.crypto.ohttp import KeyConfig, encapsulate
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import StoreUnavailable
 from dovetail.mailroom import Mailroom
+from dovetail.serving.responses import Response, problem
 
 OHTTP_KEY = "https://iana.org/assignments/http-problem-types#ohttp-key"
 
@@ -197,3 +199,25 @@ async def test_a_request_that_arrives_too_slowly_is_given_up(tmp_path: Path) -> 
 async def chunks(size: int) -> AsyncIterator[bytes]:
     for at in range(0, size, 10_000):
         yield bytes(min(10_000, size - at))
+
+
+async def test_a_request_may_be_refused_once_it_is_opened(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def admit(request: BhttpRequest) -> Response | None:
+        asked.append(request.method)
+        if dict(request.headers).get("authorization") is None:
+            return problem(HTTPStatus.UNAUTHORIZED, "A token is due; get one.")
+        return None
+
+    mailroom = Mailroom(quick(tmp_path), admit=admit)
+    transport = httpx.ASGITransport(mailroom)
+    async with mailroom, httpx.AsyncClient(transport=transport, base_url=DIRECTORY) as http:
+        client = Client(http, KeyConfig.parse((await http.get(GATEWAY)).content))
+        mailbox = new_mailbox()
+        assert (await client.ask("GET", f"/{mailbox}")).status == 401
+        paid = BhttpRequest(
+            "GET", "https", "mailroom.test", f"/{mailbox}", (("authorization", "PrivateToken x"),)
+        )
+        assert (await client.inner(paid.serialize(8104))).status == 202
+    assert asked == ["GET", "GET"]

@@ -22,6 +22,7 @@ IN_PROSE = {
     *("proxies", "client_header", "housekeeping"),
     *("metrics", "json_log", "heartbeat", "drain_delay", "blocklists", "public_url"),
     *("contact", "policy", "tls_cert", "tls_key"),
+    "proxy_protocol",
 }
 
 CONSTANTS = {
@@ -33,6 +34,7 @@ CONSTANTS = {
     "dovetail.serving.connection_limits.BODY_LIMIT": "1 MiB anywhere",
     "dovetail.serving.connection_limits.KEEP_ALIVE": "60 s (`keep_alive`)",
     "dovetail.serving.connection_limits.STREAM_LIMIT": "1 MiB of frames",
+    "dovetail.serving.proxy_protocol.HEADER_LIMIT": "A header has at most 2,048 bytes",
     "dovetail.serving.request_head.FIELD_LIMIT": "100 fields",
     "dovetail.serving.request_head.HEAD_LIMIT": "16 KiB, 100 fields",
     "dovetail.serving.logs.ALIKE": "five are written in a minute",

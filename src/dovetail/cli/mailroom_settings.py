@@ -77,6 +77,8 @@ _WORDS = {
     "proxies": "Addresses or networks of your own proxies, which do not count as clients.",
     "client_header": "The header in which such a proxy writes the client's address last. Set it"
     " only if your proxy writes that header itself.",
+    "proxy_protocol": "Your own proxies begin each connection with a header of the PROXY protocol,"
+    " version 2, which tells the client's address.",
     "public_url": "Where others reach the directory, an https origin. `dovetail mailroom check`"
     " looks there.",
     "blocklists": "Files of networks that are refused, one a line, beside those that `dovetail"

@@ -17,7 +17,7 @@ from dovetail.mailroom.clock import SteadyClock, monotonic_seconds
 from dovetail.mailroom.counts import Census, Counts
 from dovetail.mailroom.data_folder import hold
 from dovetail.mailroom.directory import Directory, mailbox_of
-from dovetail.mailroom.gateway import Gateway
+from dovetail.mailroom.gateway import Admit, Gateway
 from dovetail.mailroom.gateway_uri import Resolve
 from dovetail.mailroom.keys import KeyRing
 from dovetail.mailroom.kinds import kind_of
@@ -77,12 +77,15 @@ class Mailroom:
         passed: Callable[[], float] = monotonic_seconds,
         resolve: Resolve | None = None,
         entropy: Entropy = system,
+        admit: Admit | None = None,
     ) -> None:
         """Create the mailroom; nothing is opened yet.
 
         `clock` gives Unix time and may jump; `passed` gives seconds and never jumps. `resolve`
-        resolves the hosts of gateways instead of `Names`.
+        resolves the hosts of gateways instead of `Names`. `admit` may refuse requests that the
+        gateway has opened.
         """
+        self._admit = admit
         self.settings = settings
         self.clients = Clients(proxies=settings.proxies, forwarded=settings.client_header)
         self.counts = Counts()
@@ -328,6 +331,7 @@ class Mailroom:
             self.clients,
             own_tag=None if settings.local else tag,
             read_timeout=settings.read_timeout,
+            admit=self._admit,
         )
 
     def _open_relay(self, opened: AsyncExitStack, tag: bytes) -> None:

@@ -3,7 +3,9 @@
 import hmac
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeAlias
 
 from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
 from dovetail.crypto.ohttp import (
@@ -62,6 +64,10 @@ _PADDED_RESPONSE_SIZE = OHTTP_MESSAGE_SIZE - RESPONSE_OVERHEAD
 _FAULT = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The mailroom failed; try again.")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
+Admit: TypeAlias = Callable[[BhttpRequest], Awaitable[Response | None]]
+"""Looks at a request that was opened, and returns None, or the refusal that the client gets inside
+of OHTTP: such as 401 for one without an unlinkable token (BIP 77)."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -76,8 +82,13 @@ class Gateway:
         *,
         own_tag: bytes | None,
         read_timeout: float,
+        admit: Admit | None = None,
     ) -> None:
-        """Refuse requests that our own relay marked with `own_tag`; None is for local use."""
+        """Refuse requests that our own relay marked with `own_tag`; None is for local use.
+
+        `admit` may refuse requests; without it all are answered.
+        """
+        self._admit = admit
         self._keys = keys
         self._directory = directory
         self._clients = clients
@@ -154,6 +165,9 @@ class Gateway:
                     HTTPStatus.EXPECTATION_FAILED,
                     "OHTTP allows one response to a request; send it without an expectation.",
                 )
+            refusal = None if self._admit is None else await self._admit(request)
+            if refusal is not None:
+                return refusal
             return await self._directory.answer(request, lambda: disconnected(receive), client)
         except InvalidBhttp:
             return problem(

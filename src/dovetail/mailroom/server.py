@@ -171,6 +171,7 @@ class MailroomServer:
             certificate.use(tls)
         if self._limiter is not None:
             self._limiter.adopt(**_limits(fresh.settings))
+            self._limiter.introductions = fresh.settings.proxy_protocol
             self._limiter.expel()
         words = "The settings, certificates and blocklists were read anew."
         if fresh.later:
@@ -188,6 +189,7 @@ class MailroomServer:
             **_limits(settings),
         )
         limiter.refused = self.mailroom.counts.refused
+        limiter.introductions = settings.proxy_protocol
         server = uvicorn.Server(
             configuration(
                 self.mailroom,

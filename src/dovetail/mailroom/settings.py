@@ -44,6 +44,9 @@ class MailroomSettings:
     blocklists: tuple[Path, ...] = ()
     """Files of networks that are refused, beside those that `dovetail mailroom block` keeps."""
 
+    proxy_protocol: bool = False
+    """Connections of your own `proxies` begin with a header of the PROXY protocol, version 2."""
+
     ttl: float = 7 * DAY
     """How long a message is kept; it must exceed the sessions' EX plus their grace."""
     longest_session: float = 30 * DAY

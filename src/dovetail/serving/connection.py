@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
         app_state: dict[str, Any],
     ) -> None:
         self.peer: str | None = None
+        self.introduced: tuple[str, int] | None = None  # by a proxy, as the client
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._limiter = limiter
         self._config = config
@@ -83,7 +84,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # also uvloop's
         self.transport.set_write_buffer_limits(high=1, low=0)
         self._scope = {
-            "client": address_of(transport.get_extra_info("peername")),
+            "client": self.introduced or address_of(transport.get_extra_info("peername")),
             "server": address_of(transport.get_extra_info("sockname")),
             "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
         }

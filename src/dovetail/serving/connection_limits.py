@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 from dovetail.serving.asgi import Scope
 from dovetail.serving.client_shares import Client, Clients, Share, Shares
 from dovetail.serving.connection import Connection
+from dovetail.serving.proxy_protocol import Introduced
 from dovetail.serving.request_head import HEAD_LIMIT, Head
 from dovetail.serving.responses import Response, overloaded, problem
 from dovetail.serving.tls_handshake import Handshake
@@ -24,8 +25,8 @@ KEEP_ALIVE = 60.0
 STREAM_LIMIT = 1 << 20
 """Bytes that a client may send through a tunnel or a WebSocket, framing included."""
 
-AnyConnection: TypeAlias = Connection | Handshake
-"""A connection in either phase; it holds one place."""
+AnyConnection: TypeAlias = Connection | Handshake | Introduced
+"""A connection in any phase; it holds one place."""
 
 _BLOCKED = "This network is not served here; ask the operator."
 
@@ -73,6 +74,9 @@ class ConnectionLimiter:
         A client has `seconds` to agree on TLS, to send a request, to send its body and to read the
         response. Pass `tls` here and not to uvicorn.
         """
+        self.introductions = False
+        """Whether connections of the operator's own proxies begin with a header of the PROXY
+        protocol. TLS must then end at the proxy."""
         self.refused: Callable[[str], object] = lambda _: None
         """Gets the name of a limit that was reached."""
         self.seconds = seconds
@@ -101,6 +105,8 @@ class ConnectionLimiter:
     ) -> asyncio.Protocol:
         """Create the protocol of a new connection; uvicorn calls this."""
         connection = Connection(self, config, server_state, app_state)
+        if self.introductions:
+            return Introduced(self, connection)
         return connection if self._tls is None else Handshake(self, self._tls, connection)
 
     def adopt(self, *, limit: int, per_client: int, seconds: float, keep_alive: float) -> None:
@@ -115,6 +121,10 @@ class ConnectionLimiter:
         if blocked:
             self.refused("blocked networks")
         return blocked
+
+    def is_proxy(self, peer: str) -> bool:
+        """Whether an IP address belongs to one of the operator's own proxies."""
+        return self._clients.is_proxy(peer)
 
     def expel(self) -> None:
         """Close the connections of networks that are refused by now."""
