@@ -112,7 +112,7 @@ def test_a_check_of_a_mailroom_that_runs(cli: Cli, server: MailroomServer) -> No
     assert found == dict.fromkeys(
         (
             *("settings", "folder", "machine", "running", "clock", "keys"),
-            *("certificate", "opt-in", "round trip"),
+            *("time", "certificate", "opt-in", "round trip"),
         ),
         True,
     )

@@ -132,6 +132,33 @@ async def test_a_mailroom_is_reached_through_a_relay(tmp_path: Path) -> None:
         f"A message went there and back through {server.url}, in "
     )
     assert "straight, as no relay is set" in straight["round trip"][1]
+    assert found["time"][1] == f"The clock agrees with that of {server.url}."
+    assert straight["time"][1] == "Not compared with another clock, as no relay is set."
+
+
+async def test_a_clock_that_is_not_that_of_others_is_told(tmp_path: Path) -> None:
+    settings = quick(tmp_path)
+    with MailroomServer(settings) as server:
+        found = await seen(server.url, settings, server.url, now=time.time() - 300)
+        unknown = await seen(server.url, settings, f"http://127.0.0.1:{free_port()}")
+    well, words = found["time"]
+    assert not well
+    assert words.startswith(f"The clock of this machine and that of {server.url} are ")
+    assert words.endswith(" s apart: set the wrong one right.")
+    assert unknown["time"][1].endswith("cannot be reached: set another one.")
+
+
+async def test_a_relay_that_tells_no_time_is_not_compared_with(tmp_path: Path) -> None:
+    settings = quick(tmp_path)
+    async with fake_gateway() as relay:
+        for head in (respond(200), respond(200, b"", "date: yesterday")):
+            relay.get = head
+            url = f"http://127.0.0.1:{relay.port}"
+            found = await seen(f"http://127.0.0.1:{free_port()}", settings, url)
+            assert found["time"] == (
+                True,
+                f"Not compared with another clock, as {url} does not tell its own.",
+            )
 
 
 async def test_a_certificate_is_trusted_and_good_for_a_while(tmp_path: Path) -> None:
@@ -166,5 +193,5 @@ async def test_a_certificate_is_trusted_and_good_for_a_while(tmp_path: Path) -> 
 
 async def test_a_mailroom_that_nobody_reaches(tmp_path: Path) -> None:
     found = await seen(f"https://localhost:{free_port()}", quick(tmp_path))
-    assert not any(well for well, _ in found.values())
+    assert not any(well for about, (well, _) in found.items() if about != "time")
     assert "check name, port and firewall" in found["certificate"][1]

@@ -1,17 +1,18 @@
-"""Tests of a mailroom from outside: its certificate, its opt-in, and a message there and back."""
+"""Tests of a mailroom from outside: clock, certificate, opt-in, and a message there and back."""
 
 import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from secrets import token_bytes
 from typing import Any
 from urllib.parse import urlsplit
 
 from dovetail.crypto import KeyConfig, SecretKey
 from dovetail.errors import ConfigurationError, DovetailError, TransportError
-from dovetail.mailroom.checking import Finding
+from dovetail.mailroom.checking import CLOCK_APART, Finding
 from dovetail.mailroom.gateway import PURPOSES_TYPE
 from dovetail.mailroom.gateway_prober import PROBE_PATH, OptIn, Probe, judge
 from dovetail.protocol import ShortId, poll_mailbox, post_to_mailbox
@@ -44,6 +45,7 @@ class Outside:
 async def findings(outside: Outside) -> list[Finding]:
     """Test what users would notice. A random mailbox gets a random message."""
     tests: dict[str, Callable[[Outside], Awaitable[str]]] = {
+        "time": _time,
         "certificate": _certificate,
         "opt-in": _opt_in,
         "round trip": _round_trip,
@@ -56,6 +58,53 @@ async def _tested(about: str, test: Awaitable[str]) -> Finding:
         return Finding(about, True, await test)
     except DovetailError as error:
         return Finding(about, False, str(error))
+
+
+async def _time(outside: Outside) -> str:
+    """Compare the clock with the one of a relay, which is another machine's."""
+    relay, _ = _way(outside)
+    if relay is None:
+        return "Not compared with another clock, as no relay is set."
+    before = outside.now()
+    told = await _date_of(relay, outside.trust)
+    if told is None:
+        return f"Not compared with another clock, as {relay} does not tell its own."
+    apart = max(before - told, told - outside.now(), 0.0)
+    if apart > CLOCK_APART:
+        raise ConfigurationError(
+            f"The clock of this machine and that of {relay} are {apart:.0f} s apart: set the wrong"
+            " one right."
+        )
+    return f"The clock agrees with that of {relay}."
+
+
+async def _date_of(url: str, trust: ssl.SSLContext) -> float | None:
+    """Return what the `date` of an answer says, in Unix seconds."""
+    head = await _head_of(url, trust)
+    line = next((each for each in head.split(b"\r\n") if each[:5].lower() == b"date:"), b"date:")
+    try:
+        return parsedate_to_datetime(line[5:].strip().decode("latin-1")).timestamp()
+    except ValueError:
+        return None
+
+
+async def _head_of(url: str, trust: ssl.SSLContext) -> bytes:
+    """Ask for the first page of a server, and return the head of its answer."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            reader, writer = await asyncio.open_connection(
+                parts.hostname, port, ssl=trust if secure else None, limit=_LARGEST
+            )
+            try:
+                writer.write(f"HEAD / HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode())
+                return await reader.readuntil(b"\r\n\r\n")
+            finally:
+                writer.transport.abort()
+    except (OSError, EOFError, asyncio.LimitOverrunError) as error:
+        raise TransportError(f"The relay {url} cannot be reached: set another one.") from error
 
 
 async def _certificate(outside: Outside) -> str:

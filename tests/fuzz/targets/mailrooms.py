@@ -11,18 +11,21 @@ from tests.fuzz.scratch import folder
 from tests.fuzz.target import Target, parsed, require
 from tests.mailroom.fake_gateway import PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH
 from tests.protocol.examples import BIP77_URI, ORIGINAL
+from tests.serving.test_proxy_protocol import SIGNATURE
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from dovetail.crypto import KeyConfig, SeededEntropy, encapsulate
-from dovetail.errors import InvalidUri
+from dovetail.errors import ConfigurationError, InvalidMessage, InvalidUri
 from dovetail.mailroom import Mailroom, MailroomSettings
 from dovetail.mailroom.gateway_prober import Probe, judge, parse_purposes
 from dovetail.mailroom.gateway_uri import Target as Origin
 from dovetail.mailroom.public_addresses import is_public
 from dovetail.protocol.mailbox import ShortId
 from dovetail.protocol.requests import GATEWAY_PATH
+from dovetail.serving.blocklist import Blocklist, network_of
 from dovetail.serving.connection_limits import ConnectionLimiter
+from dovetail.serving.proxy_protocol import HEADER_LIMIT, introduction
 
 NAME = ShortId.parse(BIP77_URI.partition("PAYJO.IN/")[2][:13])
 
@@ -232,13 +235,40 @@ def knocks() -> Iterable[bytes]:
         yield bytes((2,)) + head[:3] + bytes((len(head),)) + head[3:]
 
 
+def introduced(data: bytes) -> None:
+    """The header of a PROXY protocol: whole, a part of one, or refused; more bytes change none."""
+    found = parsed(introduction, data, error=InvalidMessage)
+    if found is not None:
+        require(16 <= found.size <= min(len(data), HEADER_LIMIT), "a header is among its bytes")
+        require(introduction(data[: found.size]) == found, "what follows a header is not read")
+
+
+INTRODUCTIONS = (
+    SIGNATURE + bytes.fromhex("2111000cc0a80001c0a8000bdc0401bb"),
+    SIGNATURE + bytes.fromhex("21210027") + bytes(36) + b"\x04\x00\x00",
+    SIGNATURE + bytes.fromhex("20000000"),
+)
+
+
+def blocked(data: bytes) -> None:
+    """A line of a blocklist: a network that is in its own list, or refused."""
+    network = parsed(network_of, data.decode("utf-8", "replace"), error=ConfigurationError)
+    if network is not None:
+        known = Blocklist([network])
+        require(str(network.network_address) in known, "a network holds its first address")
+        require(network_of(str(network)) == network, "a network is read as it is written")
+
+
 ADDRESSES = b"::ffff:", b"64:ff9b::"
 PATHS_OF_RELAYS = (
     b"/https://payjo.in:443/", b"/http:/[::1]:80", b"a.example:1", b"10.0.0.1",
     b"64:ff9b::7f00:1", b"::ffff:127.0.0.1%1", PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH,
 )  # fmt: skip
+NETWORKS = b"192.0.2.0/24", b"2001:db8::/56", b"::ffff:192.0.2.0/120", b" 1.2.3.4 "
 TARGETS = (
     Target("relay-targets", targets, lambda: PATHS_OF_RELAYS, (b"https://", *ADDRESSES), 256),
     Target("mailroom-request", request, requests, longest=1024),
+    Target("introductions", introduced, lambda: INTRODUCTIONS, longest=256),
+    Target("blocked-networks", blocked, lambda: NETWORKS, (b"::ffff:", b"/", b"."), 64),
     Target("mailroom-door", door, knocks, (b"CONNECT ", b" HTTP/1.1\r\n", b"\r\n\r\n"), 1024),
 )
