@@ -132,6 +132,7 @@ async def test_a_mailroom_is_reached_through_a_relay(tmp_path: Path) -> None:
         f"A message went there and back through {server.url}, in "
     )
     assert "straight, as no relay is set" in straight["round trip"][1]
+    assert found["opt-in"][1] == "The gateway says that it takes payjoins, asked straight."
     assert found["time"][1] == f"The clock agrees with that of {server.url}."
     assert straight["time"][1] == "Not compared with another clock, as no relay is set."
 

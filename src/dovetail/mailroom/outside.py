@@ -138,8 +138,9 @@ async def _certificate(outside: Outside) -> str:
 async def _opt_in(outside: Outside) -> str:
     """Ask through the relay's tunnel, if there is one: that is how others see it."""
     relay, way = _way(outside)
-    tunnel = relay if outside.url.startswith("https://") else None
-    answer = await outside.transport.get(outside.url + PROBE_PATH, proxy=tunnel, limit=_LARGEST)
+    if not outside.url.startswith("https://"):  # a tunnel carries TLS alone
+        relay, way = None, "straight"
+    answer = await outside.transport.get(outside.url + PROBE_PATH, proxy=relay, limit=_LARGEST)
     # The transport does not show the media type, which relays compare too.
     if judge(Probe(answer.status, PURPOSES_TYPE, answer.body)) is not OptIn.YES:
         raise ConfigurationError(
