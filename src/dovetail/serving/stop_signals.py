@@ -7,14 +7,19 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stop_signals(*, hang_up: Callable[[], None] | None = None) -> Generator[threading.Event]:
+def stop_signals(
+    *, hang_up: Callable[[], None] | None = None, again: Callable[[], None] | None = None
+) -> Generator[threading.Event]:
     """Yield an event that SIGINT and SIGTERM set; restore the former handlers afterwards.
 
-    `hang_up` is called at SIGHUP, where a system has that. Call it in the main thread.
+    `hang_up` is called at SIGHUP, where a system has that, and `again` when a program that was told
+    to stop is told so again. Call it in the main thread.
     """
     stop = threading.Event()
 
     def set_stop(_number: int, _frame: object) -> None:
+        if stop.is_set() and again is not None:
+            again()
         stop.set()
 
     former = {number: signal.signal(number, set_stop) for number in (signal.SIGINT, signal.SIGTERM)}
