@@ -32,3 +32,8 @@ def test_the_package_has_what_it_says() -> None:
         assert getattr(dovetail.mailroom, name).__name__ == name
     with pytest.raises(AttributeError, match="nothing"):
         _ = dovetail.mailroom.nothing  # type: ignore[attr-defined]
+
+
+def test_introductions_and_tls_exclude_each_other() -> None:
+    with pytest.raises(ConfigurationError, match="TLS ends at the proxy"):
+        MailroomSettings(Path(), proxy_protocol=True, tls_cert=Path("a"), tls_key=Path("b"))

@@ -131,6 +131,10 @@ class MailroomSettings:
                 raise ConfigurationError(f"`{field.name}` must be greater than 0: raise it.")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ConfigurationError("`tls_cert` and `tls_key` belong together: set both or none.")
+        if self.proxy_protocol and self.tls_cert is not None:
+            raise ConfigurationError(
+                "With `proxy_protocol` TLS ends at the proxy: remove it, or `tls_cert`."
+            )
         if not (self.directory or self.relay):
             raise ConfigurationError("A mailroom must be a directory, a relay or both: choose.")
 
