@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from tests.merchant.served import ServedTill, open_served
+from tests.support.systemd import analyzed
 
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS
@@ -54,16 +55,6 @@ def units(tmp_path: Path) -> list[Path]:
             (tmp_path / each).write_text(text)
         found.append(tmp_path / name.replace("@", "@1"))
     return found
-
-
-def analyzed(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["systemd-analyze", *map(str, words)],
-        env=os.environ | {"XDG_RUNTIME_DIR": str(folder), "SYSTEMD_PAGER": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @needs_systemd

@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 from tests.mailroom.client import quick
+from tests.support.systemd import analyzed
 
 from dovetail.cli.app import app
 from dovetail.cli.exits import Exit
@@ -41,16 +42,6 @@ def units(tmp_path: Path) -> Path:
         text = (DEPLOY / name).read_text()
         (tmp_path / name).write_text(text.replace("/opt/dovetail/bin/dovetail", str(PROGRAM)))
     return tmp_path
-
-
-def analyzed(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["systemd-analyze", *map(str, words)],
-        env=os.environ | {"XDG_RUNTIME_DIR": str(folder), "SYSTEMD_PAGER": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @needs("systemd-analyze")
